@@ -1,0 +1,92 @@
+/**
+ * The words of the KVM interface: numbers with the kernel's spelling, a sentence each.
+ * Sources: include/uapi/linux/kvm.h, include/linux/kvm_host.h and arch/x86/kvm of Linux 6.1.
+ */
+
+/** `KVM_SET_USER_MEMORY_REGION`: record in a bitmap which pages the guest wrote. */
+export const KVM_MEM_LOG_DIRTY_PAGES = 1;
+/** `KVM_SET_USER_MEMORY_REGION`: a write is not done but leaves as `KVM_EXIT_MMIO` (Linux 3.7). */
+export const KVM_MEM_READONLY = 2;
+
+/** Why `KVM_RUN` came back to userspace (`kvm_run.exit_reason`); the numbers are the ABI's. */
+export const KVM_EXIT_UNKNOWN = 0;
+/** The guest used a port that no in-kernel device has. */
+export const KVM_EXIT_IO = 2;
+/** The guest halted, and no in-kernel interrupt controller could wake it. */
+export const KVM_EXIT_HLT = 5;
+/** The guest touched memory that the VMM has to answer for. */
+export const KVM_EXIT_MMIO = 6;
+/** The guest's processor shut down: a fault while delivering a double fault. */
+export const KVM_EXIT_SHUTDOWN = 8;
+/** A signal ended the call. The core reports it for a guest that provably makes no progress. */
+export const KVM_EXIT_INTR = 10;
+/** KVM could not go on; `suberror` says why. */
+export const KVM_EXIT_INTERNAL_ERROR = 17;
+
+/** The name of each exit reason the core can give, for reports and traces. */
+export const EXIT_NAMES: Readonly<Record<number, string>> = {
+  [KVM_EXIT_UNKNOWN]: 'KVM_EXIT_UNKNOWN',
+  [KVM_EXIT_IO]: 'KVM_EXIT_IO',
+  [KVM_EXIT_HLT]: 'KVM_EXIT_HLT',
+  [KVM_EXIT_MMIO]: 'KVM_EXIT_MMIO',
+  [KVM_EXIT_SHUTDOWN]: 'KVM_EXIT_SHUTDOWN',
+  [KVM_EXIT_INTR]: 'KVM_EXIT_INTR',
+  [KVM_EXIT_INTERNAL_ERROR]: 'KVM_EXIT_INTERNAL_ERROR',
+};
+
+/** `KVM_EXIT_INTERNAL_ERROR`: the instruction emulator met something it cannot do. */
+export const KVM_INTERNAL_ERROR_EMULATION = 1;
+
+/** Error numbers, positive; calls return them negated, as in the kernel. */
+export const ENOENT = 2;
+export const EINTR = 4;
+export const ENOMEM = 12;
+export const EFAULT = 14;
+export const EEXIST = 17;
+export const EINVAL = 22;
+
+/** The errno's name, for messages; unknown numbers print themselves. */
+export function errnoName(errno: number): string {
+  const names: Record<number, string> = {
+    [ENOENT]: 'ENOENT',
+    [EINTR]: 'EINTR',
+    [ENOMEM]: 'ENOMEM',
+    [EFAULT]: 'EFAULT',
+    [EEXIST]: 'EEXIST',
+    [EINVAL]: 'EINVAL',
+  };
+  return names[errno] ?? `errno ${errno}`;
+}
+
+/** mmap() protection bits; a VMA's VM_READ and VM_WRITE follow them. */
+export const PROT_NONE = 0;
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+
+/** Guest page size: 4 KiB, and the shift that goes with it. */
+export const PAGE_SHIFT = 12;
+export const PAGE_SIZE = 4096;
+export const PAGE_MASK = 4095;
+
+/** Width of a guest-physical address. The recorded kernels ran on a CPU with 40 bits. */
+export const MAXPHYADDR = 40;
+/** First gfn that cannot exist: slots above it are refused, page-table entries naming it have a reserved bit. */
+export const GFN_LIMIT = 2 ** (MAXPHYADDR - PAGE_SHIFT);
+
+/** #NPF error code (PFERR_*_MASK): the entry was there and forbade the access. */
+export const PFERR_PRESENT = 1;
+export const PFERR_WRITE = 2;
+export const PFERR_USER = 4;
+/** A reserved bit was set: this is how an MMIO entry makes itself known. */
+export const PFERR_RSVD = 8;
+export const PFERR_FETCH = 16;
+/** Bit 33 of the kernel's code (here 32): the access was the hardware's walk of the guest's page tables. */
+export const PFERR_GUEST_PAGE = 32;
+
+/** The fault's way on, `enum` in arch/x86/kvm/mmu/mmu_internal.h. */
+/** The entry could not be made now; enter the guest and let it fault again. */
+export const RET_PF_RETRY = 1;
+/** KVM has to do the access itself: go to the instruction emulator. */
+export const RET_PF_EMULATE = 2;
+/** An entry was made; enter the guest. */
+export const RET_PF_FIXED = 4;

@@ -1,0 +1,126 @@
+/**
+ * The Machine: what a scenario needs of any KVM, the emulated core or a real `/dev/kvm`.
+ * Calls have the shape of the system calls they stand for: 0 or more is success, less than 0 is -errno.
+ */
+
+/** How the VMM got the memory behind a mapping. */
+export type BackingKind = 'shm' | 'anon' | 'file';
+
+/** A piece of memory the VMM can map: a memfd, anonymous memory, or a file on a disk. */
+export interface BackingSpec {
+  readonly kind: BackingKind;
+  /** Size in bytes; a multiple of the page size unless a test of bad input wants otherwise. */
+  readonly bytes: number;
+  /** The byte it is filled with first; untouched pages stay unallocated when it is 0. */
+  readonly fill?: number;
+}
+
+/** A mapping of a backing into the VMM's address space. */
+export interface MappingSpec {
+  readonly backing: number;
+  /** PROT_* bits. */
+  readonly prot: number;
+  /** MAP_SHARED, or else MAP_PRIVATE: copy on write. Anonymous memory is always private. */
+  readonly shared: boolean;
+}
+
+/** `struct kvm_userspace_memory_region`, with the hva of a mapping. */
+export interface MemoryRegion {
+  readonly slot: number;
+  readonly flags: number;
+  readonly guestPhysAddr: number;
+  readonly memorySize: number;
+  readonly userspaceAddr: number;
+}
+
+/** The processor mode a guest starts in: real mode, flat 32-bit without paging, 64-bit with given tables. */
+export type CpuMode = 'real16' | 'prot32' | 'long64';
+
+/** What the vCPU starts with; what is absent is 0 (and rflags 2). */
+export interface VcpuSetup {
+  readonly mode: CpuMode;
+  /** Registers by name: rax … r15, rip, rflags. Values up to 2^53 as numbers, above as bigint. */
+  readonly regs?: Readonly<Record<string, number | bigint>>;
+  /** Real mode: segment bases by name (es, ss, ds …); the selector is base >> 4. */
+  readonly segs?: Readonly<Record<string, number>>;
+  /** 64-bit mode: where the page tables are. */
+  readonly cr3?: number;
+}
+
+/** Registers as a VMM reads them. */
+export interface VcpuRegs {
+  /** rax rcx rdx rbx rsp rbp rsi rdi r8 … r15. */
+  readonly gpr: readonly bigint[];
+  readonly rip: bigint;
+  readonly rflags: number;
+}
+
+/**
+ * `struct kvm_run` after an exit. One record per machine, refilled at each exit: copy what is to be kept.
+ */
+export interface ExitRecord {
+  /** KVM_EXIT_*. */
+  reason: number;
+  /** MMIO: the address. */
+  physAddr: number;
+  /** MMIO: bytes, at most 8. IO: bytes of one access. */
+  len: number;
+  /** MMIO and IO: the guest wrote. */
+  isWrite: boolean;
+  /** MMIO and IO: what the guest wrote, or what the VMM answers before it runs the vCPU again. */
+  readonly data: Uint8Array;
+  /** IO: the port. */
+  port: number;
+  /** INTERNAL_ERROR: KVM_INTERNAL_ERROR_*. */
+  suberror: number;
+}
+
+/** The dirty bitmap of a slot, one bit a page, lowest page first. */
+export interface DirtyLog {
+  /** 0 or -errno. */
+  readonly ret: number;
+  readonly bitmap: Uint8Array;
+}
+
+/** How the guest's physical memory is reached: nested paging, or shadow page tables. */
+export type Paging = 'npt' | 'shadow';
+
+/** One VM with one vCPU and its VMM's address space. */
+export interface Machine {
+  readonly engine: 'core' | 'live';
+
+  /** Makes a backing object and returns its id. */
+  createBacking(spec: BackingSpec): number;
+  /** mmap(): returns the hva. */
+  mmap(spec: MappingSpec): number;
+  /** munmap() of a whole mapping. */
+  munmap(hva: number): number;
+  /** mprotect() of a range of pages. */
+  mprotect(hva: number, bytes: number, prot: number): number;
+  /** madvise(MADV_DONTNEED) of a range: pages leave this mapping, private copies are lost. */
+  madviseDontneed(hva: number, bytes: number): number;
+  /** The backing leaves the page cache altogether (drop_caches, swap-out): the next touch needs I/O. */
+  dropPageCache(backing: number): number;
+  /** mincore(): how many of a mapping's pages are in memory. */
+  residentPages(hva: number): number;
+  /** The VMM writes through its own mapping, the alias. */
+  poke(backing: number, offset: number, bytes: Uint8Array): void;
+  /** The VMM reads through its alias. */
+  peek(backing: number, offset: number, length: number): Uint8Array;
+
+  /** KVM_SET_USER_MEMORY_REGION. */
+  setUserMemoryRegion(region: MemoryRegion): number;
+  /** KVM_GET_DIRTY_LOG. */
+  getDirtyLog(slot: number): DirtyLog;
+
+  /** KVM_SET_SREGS and KVM_SET_REGS. */
+  setupVcpu(setup: VcpuSetup): void;
+  /** KVM_GET_REGS. */
+  getRegs(): VcpuRegs;
+  /** KVM_SET_REGS for rip alone: for a VMM that steps over an instruction. */
+  setRip(rip: number): void;
+  /** KVM_RUN: 0 when `exit` is to be looked at, else -errno. */
+  run(): number;
+  /** What the last `run()` came back with. */
+  readonly exit: ExitRecord;
+}
