@@ -2,6 +2,7 @@
  * The Machine: what a scenario needs of any KVM, the emulated core or a real `/dev/kvm`.
  * Calls have the shape of the system calls they stand for: 0 or more is success, less than 0 is -errno.
  */
+import type { Life, Observation } from './observation.ts';
 
 /** How the VMM got the memory behind a mapping. */
 export type BackingKind = 'shm' | 'anon' | 'file';
@@ -123,4 +124,9 @@ export interface Machine {
   run(): number;
   /** What the last `run()` came back with. */
   readonly exit: ExitRecord;
+
+  /** Counts and digest so far. A live machine knows only some of them and leaves the rest 0. */
+  observe(): Observation;
+  /** The first faults, step by step, up to `limit`; empty where the engine cannot tell. */
+  life(limit: number): readonly Life[];
 }

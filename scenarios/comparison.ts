@@ -3,6 +3,7 @@
  * drawn is a pure function of it; nothing downstream runs an engine or reads a clock.
  */
 import type { Paging } from '../engine/machine.ts';
+import type { FaultKind, Life, StepCounts } from '../engine/observation.ts';
 import type { Decision } from '../engine/policy.ts';
 
 /** Changes when a reader of the JSON would have to change. */
@@ -38,25 +39,6 @@ export const EXIT_KINDS = [
   'efault',
 ] as const;
 export type ExitKind = (typeof EXIT_KINDS)[number];
-
-/** Guest page faults KVM took, by what came of them (the kernel's RET_PF_* and its own MMIO entries). */
-export const FAULT_KINDS = [
-  /** A stage-2 entry was made. */
-  'fixed',
-  /** The instruction was emulated. */
-  'emulate',
-  /** The instruction was not emulated at once but re-entered first (`retry_instruction()`). */
-  'retry',
-  /** An MMIO stage-2 entry was hit: no look-up at all. */
-  'mmio',
-  /** An asynchronous page fault was set up. */
-  'async',
-  /** KVM_RUN returned an error. */
-  'error',
-  /** A guest page table was touched in shadow mode, or the guest got its own #PF. */
-  'guest',
-] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** A strategy, as reports name it. */
 export interface StrategyInfo {
@@ -110,34 +92,6 @@ export interface ClaimResult {
   readonly seen?: string;
 }
 
-/** One step in the life of a fault. */
-export interface LifeStep {
-  /** The kernel function (or the side: guest, hardware, userspace) that acts. */
-  readonly at: string;
-  /** What it does, in words. */
-  readonly says: string;
-  /** The decision of the seam that was taken here, if one was. */
-  readonly decision?: Decision;
-  /** The patch of the series that decided; absent when the base did. */
-  readonly patch?: string;
-  /** Predicted instructions of a real kernel for this step, when a cost profile was applied. */
-  readonly instructions?: number;
-}
-
-/** The life of one fault, or of one access, from the guest's instruction to the guest going on. */
-export interface Life {
-  /** rip, hex without 0x. */
-  readonly rip: string;
-  /** The instruction in words where it could be decoded. */
-  readonly instruction: string;
-  /** gpa, hex without 0x. */
-  readonly gpa: string;
-  readonly access: 'read' | 'write' | 'fetch';
-  /** The facts that held, as `describeFacts()` prints them. */
-  readonly facts: string;
-  readonly steps: readonly LifeStep[];
-}
-
 /** An attempted write to the ROM. */
 export interface RomWrite {
   readonly rip: string;
@@ -147,9 +101,6 @@ export interface RomWrite {
   /** What became of it: `mmio exit`, `landed`, `efault`, … */
   readonly became: string;
 }
-
-/** Steps of work the kernel did, by name; the names are those of `engine/steps.ts`. */
-export type StepCounts = Readonly<Record<string, number>>;
 
 /** This core's own speed, measured with tinybench in batches: of this machine, and of no other. */
 export interface Timing {

@@ -1,0 +1,67 @@
+/**
+ * What a machine can tell about a run besides its exits: counts, a digest, and the life of the first faults.
+ */
+import type { Decision } from './policy.ts';
+
+/** Guest page faults KVM took, by what came of them (the kernel's RET_PF_* and its own MMIO entries). */
+export const FAULT_KINDS = [
+  /** A stage-2 entry was made. */
+  'fixed',
+  /** The instruction was emulated. */
+  'emulate',
+  /** The instruction was not emulated at once but re-entered first (`retry_instruction()`). */
+  'retry',
+  /** An MMIO stage-2 entry was hit: no look-up at all. */
+  'mmio',
+  /** An asynchronous page fault was set up. */
+  'async',
+  /** KVM_RUN returned an error. */
+  'error',
+  /** A guest page table was touched in shadow mode, or the guest got its own #PF. */
+  'guest',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** One step in the life of a fault. */
+export interface LifeStep {
+  /** The kernel function (or the side: guest, hardware, userspace) that acts. */
+  readonly at: string;
+  /** What it does, in words. */
+  readonly says: string;
+  /** The decision of the seam that was taken here, if one was. */
+  readonly decision?: Decision;
+  /** The patch of the series that decided; absent when the base did. */
+  readonly patch?: string;
+  /** Predicted instructions of a real kernel for this step, when a cost profile was applied. */
+  readonly instructions?: number;
+}
+
+/** The life of one fault, or of one access, from the guest's instruction to the guest going on. */
+export interface Life {
+  /** rip, hex without 0x. */
+  readonly rip: string;
+  /** The instruction in words where it could be decoded. */
+  readonly instruction: string;
+  /** gpa, hex without 0x. */
+  readonly gpa: string;
+  readonly access: 'read' | 'write' | 'fetch';
+  /** The facts that held, as `describeFacts()` prints them. */
+  readonly facts: string;
+  readonly steps: readonly LifeStep[];
+}
+
+/** Steps of work the kernel did, by name; the names are those of `engine/steps.ts`. */
+export type StepCounts = Readonly<Record<string, number>>;
+
+/** What a machine saw since its vCPU was set up. Plain data; taking it changes nothing. */
+export interface Observation {
+  readonly faults: Readonly<Record<FaultKind, number>>;
+  /** How many times each decision of the seam was taken. */
+  readonly decisions: Readonly<Record<Decision, number>>;
+  readonly steps: StepCounts;
+  /** Guest instructions the (emulated) processor retired, and those KVM's emulator did. */
+  readonly instructions: number;
+  readonly emulated: number;
+  /** FNV-1a 64 over the event stream, the registers and all memory, 16 hex digits. */
+  readonly digest: string;
+}
