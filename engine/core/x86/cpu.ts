@@ -1,0 +1,336 @@
+/**
+ * The guest's processor: fetches, decodes once, executes. What was recorded had QEMU's processor underneath, so
+ * where the manual leaves room, this does what QEMU does.
+ */
+import { add32, dec32, inc32, logic32, sub32 } from './alu.ts';
+import { CodeCache, type CodePage } from './code-cache.ts';
+import { CpuPort, type PortAccess } from './cpu-memory.ts';
+import { realModeInterrupt } from './exec-control.ts';
+import { comparisonEnds, repeatCount, setRepeatCount } from './exec-string.ts';
+import type { Insn } from './insn.ts';
+import { EXCEPTION, Machine, VECTOR_GP, VECTOR_UD } from './machine.ts';
+import {
+  CPU_EXIT_BUDGET,
+  CPU_EXIT_HLT,
+  CPU_EXIT_NPF,
+  CPU_EXIT_SHUTDOWN,
+  CPU_EXIT_UD,
+  CPU_OK,
+  type CpuBus,
+} from './ports.ts';
+import { CS, MODE_LONG64, MODE_PROT32, MODE_REAL16, type Regs } from './regs.ts';
+
+const PAGE_MASK = 4095;
+
+export class Cpu {
+  readonly regs: Regs;
+  readonly #bus: CpuBus;
+  readonly #port: CpuPort;
+  readonly #m: Machine;
+  readonly #cache: CodeCache;
+  /** What the `in` or `out` of the last CPU_EXIT_IO wants. */
+  readonly io: PortAccess;
+  /** Instructions retired so far; each element of a repeated string instruction counts. */
+  instructions = 0;
+  /** Length of the instruction of the last exit. */
+  #lastLength = 0;
+  /** Segment bases are 0 and offsets 32 bits: addresses need no further look. */
+  #flat = false;
+
+  constructor(regs: Regs, bus: CpuBus) {
+    this.regs = regs;
+    this.#bus = bus;
+    this.#port = new CpuPort(bus);
+    this.#m = new Machine(regs, this.#port);
+    this.#port.m = this.#m;
+    this.#cache = new CodeCache(bus);
+    this.io = this.#port.io;
+  }
+
+  /**
+   * Runs up to `budget` instructions and says why it stopped, CPU_EXIT_*. After CPU_EXIT_NPF, _IO and _UD rip is
+   * at the instruction, which has left no trace but the parts of a wide store that were done; after _HLT behind it.
+   */
+  run(budget: number): number {
+    const m = this.#m;
+    m.setFlags(this.regs.eflags);
+    m.retired = this.instructions;
+    this.#flat = this.regs.mode === MODE_PROT32 && this.regs.segBase.every((base) => base === 0);
+    let exit = CPU_OK;
+    const end = this.instructions + budget;
+    while (exit === CPU_OK) {
+      if (this.instructions >= end) exit = CPU_EXIT_BUDGET;
+      else exit = this.#settle(this.#runPage(end - this.instructions));
+    }
+    this.regs.eflags = m.getFlags();
+    return exit;
+  }
+
+  /** Injects an exception: CPU_OK with the handler's address in rip, or CPU_EXIT_SHUTDOWN or CPU_EXIT_NPF. */
+  deliver(vector: number, errorCode: number): number {
+    this.#m.setFlags(this.regs.eflags);
+    const exit = this.#vectorTo(vector, errorCode);
+    this.regs.eflags = this.#m.getFlags();
+    return exit;
+  }
+
+  /** Moves rip over the instruction of the last CPU_EXIT_IO. */
+  advance(): void {
+    this.regs.rip = this.#m.maskRip(this.regs.rip + this.#lastLength, this.regs.mode === MODE_REAL16 ? 2 : 4);
+    this.instructions++;
+  }
+
+  /** Turns the reason why a page's run ended into an exit, or into CPU_OK when the guest goes on. */
+  #settle(status: number): number {
+    if (status !== EXCEPTION) return status;
+    const m = this.#m;
+    if (m.vector === VECTOR_UD) return CPU_EXIT_UD;
+    return this.#vectorTo(m.vector, m.errorCode);
+  }
+
+  /**
+   * Real mode goes through the vector table at 0. Elsewhere the gate is read at IDT base 0; guests here have
+   * none, and a present gate is not followed either: both end as a triple fault.
+   */
+  #vectorTo(vector: number, _errorCode: number): number {
+    const m = this.#m;
+    if (this.regs.mode === MODE_REAL16) {
+      const stop = realModeInterrupt(m, vector, this.regs.rip);
+      if (stop === 0) this.regs.rip = m.nextRip;
+      return stop === EXCEPTION ? CPU_EXIT_SHUTDOWN : stop;
+    }
+    const gate = vector * (this.regs.mode === MODE_LONG64 ? 16 : 8);
+    const stop = this.#port.loadLinear(gate, 8);
+    return stop === CPU_EXIT_NPF ? stop : CPU_EXIT_SHUTDOWN;
+  }
+
+  /** Linear address for the hot shapes; -1 where the handler has to look closer. */
+  #address(i: Insn): number {
+    const gpr = this.regs.gpr;
+    if (this.#flat && i.addrSize === 4) {
+      let a = i.disp;
+      if (i.base >= 0) a = (a + gpr[2 * i.base]!) | 0;
+      if (i.index >= 0) a = (a + (gpr[2 * i.index]! << i.scale)) | 0;
+      return a >>> 0;
+    }
+    return this.#port.linear(i.seg, this.#m.ea(i), i.size);
+  }
+
+  /** Runs until the page is left, `left` instructions are done, or something stops: 0 or the reason. */
+  #runPage(left: number): number {
+    const regs = this.regs;
+    const csBase = regs.mode === MODE_LONG64 ? 0 : regs.segBase[CS]!;
+    let linear = csBase + regs.rip;
+    if (regs.mode === MODE_PROT32) linear = linear >>> 0;
+    if (linear < 0 || linear >= 2 ** 47) return this.#m.raise(VECTOR_GP, 0);
+    const page = this.#cache.enter(linear, regs.mode);
+    if (page === undefined) return this.#port.refused();
+    return this.#execute(page, linear, left);
+  }
+
+  /** Writes rip back at page offset `off`, and counts. */
+  #leave(ripBase: number, off: number, done: number): void {
+    this.regs.rip = this.#m.maskRip(ripBase + off, this.regs.mode === MODE_REAL16 ? 2 : 4);
+    this.instructions += done;
+    this.#m.retired = this.instructions;
+  }
+
+  /** The hot loop. Case labels are the FAST_* numbers of fast.ts. */
+  #execute(page: CodePage, linear: number, budget: number): number {
+    const m = this.#m;
+    const bus = this.#bus;
+    const gpr = this.regs.gpr;
+    const insns = page.insns;
+    const version = page.version;
+    let off = linear % 4096;
+    const ripBase = this.regs.rip - off;
+    let left = budget;
+    let status = 0;
+    while ((off & ~PAGE_MASK) === 0 && left > 0) {
+      const i = insns[off] ?? this.#decode(page, linear, off);
+      if (i === undefined) {
+        status = this.#port.refused();
+        break;
+      }
+      switch (i.fast) {
+        case 1:
+          gpr[2 * i.r0] = gpr[2 * i.r1]!;
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 2:
+          gpr[2 * i.r0] = i.imm;
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 3:
+        case 22:
+        case 23:
+        case 5: {
+          m.nextRip = ripBase + off + i.len;
+          const at = this.#address(i);
+          if (at < 0) {
+            status = EXCEPTION;
+            break;
+          }
+          if (i.fast === 5) {
+            const v = bus.read8(at);
+            if (bus.stop === 0) m.setReg(i.r0, 1, v, 0);
+          } else {
+            const v = bus.read32(at) | 0;
+            if (bus.stop === 0) {
+              if (i.fast === 23) sub32(m, gpr[2 * i.r0]!, v);
+              else {
+                gpr[2 * i.r0] = i.fast === 3 ? v : add32(m, gpr[2 * i.r0]!, v);
+                gpr[2 * i.r0 + 1] = 0;
+              }
+            }
+          }
+          if (bus.stop !== 0) status = this.#port.refused();
+          break;
+        }
+        case 4:
+        case 6:
+        case 28:
+        case 29: {
+          m.nextRip = ripBase + off + i.len;
+          const at = this.#address(i);
+          if (at < 0) {
+            status = EXCEPTION;
+            break;
+          }
+          if (i.fast === 4) bus.write32(at, gpr[2 * i.r1]!);
+          else if (i.fast === 28) bus.write32(at, i.imm);
+          else if (i.fast === 29) bus.write8(at, i.imm & 0xff);
+          else bus.write8(at, i.r1 < 16 ? gpr[2 * i.r1]! & 0xff : (gpr[2 * (i.r1 - 16)]! >>> 8) & 0xff);
+          if (bus.stop !== 0) status = this.#port.refused();
+          else if (bus.codeVersion(page.id) !== version) {
+            this.#leave(ripBase, off + i.len, budget - left + 1);
+            return 0;
+          }
+          break;
+        }
+        case 7:
+          gpr[2 * i.r0] = inc32(m, gpr[2 * i.r0]!);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 8:
+          gpr[2 * i.r0] = dec32(m, gpr[2 * i.r0]!);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 9:
+          gpr[2 * i.r0] = add32(m, gpr[2 * i.r0]!, gpr[2 * i.r1]!);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 10:
+          gpr[2 * i.r0] = add32(m, gpr[2 * i.r0]!, i.imm);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 11:
+          gpr[2 * i.r0] = sub32(m, gpr[2 * i.r0]!, gpr[2 * i.r1]!);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 12:
+          gpr[2 * i.r0] = sub32(m, gpr[2 * i.r0]!, i.imm);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 13:
+          sub32(m, gpr[2 * i.r0]!, gpr[2 * i.r1]!);
+          break;
+        case 14:
+          sub32(m, gpr[2 * i.r0]!, i.imm);
+          break;
+        case 15:
+          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! & gpr[2 * i.r1]!);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 16:
+          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! & i.imm);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 17:
+          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! | gpr[2 * i.r1]!);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 18:
+          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! | i.imm);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 19:
+          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! ^ gpr[2 * i.r1]!);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 20:
+          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! ^ i.imm);
+          gpr[2 * i.r0 + 1] = 0;
+          break;
+        case 21:
+          logic32(m, gpr[2 * i.r0]! & gpr[2 * i.r1]!);
+          break;
+        case 24:
+          if (m.test(i.cond)) off += i.imm;
+          break;
+        case 25:
+          if (m.fz !== 0) off += i.imm;
+          break;
+        case 26:
+          off += i.imm;
+          break;
+        case 27:
+          break;
+        default: {
+          this.#leave(ripBase, off, budget - left);
+          return this.#slow(i, left);
+        }
+      }
+      if (status !== 0) break;
+      off += i.len;
+      left--;
+    }
+    this.#leave(ripBase, off, budget - left);
+    return status;
+  }
+
+  #decode(page: CodePage, linear: number, off: number): Insn | undefined {
+    const at = linear - (linear % 4096) + off;
+    const next = at - (at % 4096) + 4096;
+    return this.#cache.decodeAt(page, at, this.regs.mode === MODE_LONG64 ? next : next >>> 0);
+  }
+
+  /** One instruction through its handler, with rip in the registers. */
+  #slow(i: Insn, left: number): number {
+    const m = this.#m;
+    const regs = this.regs;
+    this.#lastLength = i.len;
+    m.nextRip = m.maskRip(regs.rip + i.len, regs.mode === MODE_REAL16 ? 2 : 4);
+    if (i.string && i.rep !== 0) return this.#repeat(i, left);
+    m.saveFlags();
+    const status = i.exec(m, i);
+    if (status === 0 || status === CPU_EXIT_HLT) {
+      regs.rip = m.nextRip;
+      this.instructions++;
+    } else m.restoreFlags();
+    return status;
+  }
+
+  /** A repeated string instruction: element by element, each of them complete before the next. */
+  #repeat(i: Insn, left: number): number {
+    const m = this.#m;
+    let count = repeatCount(m, i);
+    if (count === 0) this.instructions++;
+    for (let n = 0; n < left; n++) {
+      if (count === 0) break;
+      m.saveFlags();
+      const status = i.exec(m, i);
+      if (status !== 0) {
+        m.restoreFlags();
+        return status;
+      }
+      this.instructions++;
+      count--;
+      setRepeatCount(m, i, count);
+      if (comparisonEnds(m, i)) count = 0;
+    }
+    if (count !== 0) return 0;
+    this.regs.rip = m.nextRip;
+    return 0;
+  }
+}
