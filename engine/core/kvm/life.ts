@@ -1,0 +1,102 @@
+/**
+ * The life of the first faults, for those who want to see them step by step. The vCPU tells what happens; what
+ * the fault path decided is told by walking it again with the word it met.
+ */
+import { describeFacts, F_WRITE, factsOf } from '../../facts.ts';
+import type { Life, LifeStep } from '../../observation.ts';
+import { applySeries, type Decision, type FaultPolicy, type Patch } from '../../policy.ts';
+import { walkFault, writablePfn } from './fault-path.ts';
+
+/** Faults kept, and steps kept of each: a guest that loops for ever fills no memory. */
+const LIVES_MAX = 16;
+const STEPS_MAX = 48;
+
+/** Keeps the first faults of a machine. */
+export class LifeRecorder {
+  readonly #series: readonly Patch[];
+  readonly #policies: readonly FaultPolicy[];
+  readonly #lives: { head: Omit<Life, 'steps'>; steps: LifeStep[]; key: string }[] = [];
+  #open = false;
+
+  constructor(series: readonly Patch[]) {
+    this.#series = series;
+    this.#policies = series.map((_, i) => applySeries(series.slice(0, i + 1)));
+  }
+
+  /** True while there is somebody to tell: callers build their sentences only then. */
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** A fault begins. The same instruction faulting again on the same page goes on with the same life. */
+  begin(rip: number, gpa: number, access: Life['access'], instruction: string): void {
+    const key = `${rip}`;
+    const last = this.#lives.at(-1);
+    if (last?.key === key && this.#open) return;
+    this.#open = this.#lives.length < LIVES_MAX;
+    if (!this.#open) return;
+    const head = { rip: rip.toString(16), instruction, gpa: gpa.toString(16), access, facts: '' };
+    this.#lives.push({ head, steps: [], key });
+  }
+
+  /** Something happened that no policy decided. */
+  note(at: string, says: string): void {
+    this.#push({ at, says });
+  }
+
+  /** The fault path met this word: told step by step, with the patch that decided each decision. */
+  path(word: number, kvm: FaultPolicy): void {
+    const last = this.#lives.at(-1);
+    if (!this.#open || last === undefined) return;
+    if (last.head.facts === '') last.head = { ...last.head, facts: describeFacts(word) };
+    walkFault(word, kvm, (at, says, _step, decision) => {
+      if (decision === undefined) this.#push({ at, says });
+      else this.decided(at, says, decision, word);
+    });
+  }
+
+  /** A decision was taken for this word. */
+  decided(at: string, says: string, decision: Decision, word: number): void {
+    const patch = this.#decidedBy(decision, word);
+    this.#push(patch === undefined ? { at, says, decision } : { at, says, decision, patch });
+  }
+
+  #push(step: LifeStep): void {
+    const steps = this.#lives.at(-1)?.steps;
+    if (this.#open && steps !== undefined && steps.length < STEPS_MAX) steps.push(step);
+  }
+
+  /** The last patch whose application changed this decision for this word; undefined when the base decided. */
+  #decidedBy(decision: Decision, word: number): string | undefined {
+    let decider: string | undefined;
+    let before = verdictOf(applySeries([]), decision, word);
+    this.#policies.forEach((policy, i) => {
+      const after = verdictOf(policy, decision, word);
+      if (after !== before) decider = this.#series[i]?.name;
+      before = after;
+    });
+    return decider;
+  }
+
+  /** The lives so far, as plain data. */
+  lives(limit: number): readonly Life[] {
+    return this.#lives.slice(0, limit).map((l) => ({ ...l.head, steps: [...l.steps] }));
+  }
+}
+
+/** What a policy answers to one question about one word, as a comparable number. */
+function verdictOf(kvm: FaultPolicy, decision: Decision, word: number): number {
+  const f = factsOf(word);
+  switch (decision) {
+    case 'gfnToHva':
+      return kvm.gfnToHva(f);
+    case 'gupFailed':
+      return kvm.gupFailed(f, true) * 8 + kvm.gupFailed(f, false);
+    case 'handleBadPage':
+      return kvm.handleBadPage(f, 4) * 8 + kvm.handleBadPage(f, 2);
+    case 'reexecuteInstruction':
+      return Number(kvm.reexecuteInstruction(f, writablePfn(word | F_WRITE, kvm)));
+    default:
+      return kvm.handleEmulationFailure(f);
+  }
+}

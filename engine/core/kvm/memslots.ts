@@ -1,0 +1,274 @@
+/**
+ * Memory slots: which guest frames have host memory behind them. KVM_SET_USER_MEMORY_REGION with the checks of
+ * Linux 6.1 in their order, and an index that finds the slot of a gfn in three loads however many there are.
+ */
+import {
+  EEXIST,
+  EINVAL,
+  ENOENT,
+  GFN_LIMIT,
+  KVM_MEM_LOG_DIRTY_PAGES,
+  KVM_MEM_READONLY,
+  PAGE_SIZE,
+} from '../../abi.ts';
+import { F_SLOT, F_SLOT_READONLY } from '../../facts.ts';
+import type { DirtyLog, MemoryRegion } from '../../machine.ts';
+import { STEP_INDEX } from '../../steps.ts';
+import type { AddressSpace, Mapping } from '../host/address-space.ts';
+import { EV_SLOT, TOP, type Vm } from '../vm.ts';
+
+/** `KVM_MEM_SLOTS_NUM` less the kernel's own, and the most pages a slot may have. */
+const KVM_USER_MEM_SLOTS = 32764;
+const KVM_ADDRESS_SPACE_NUM = 2;
+const KVM_MEM_MAX_NR_PAGES = 2 ** 31 - 1;
+/** End of the addresses a process may use. */
+const TASK_SIZE = 2 ** 47;
+
+/** A slot in the heap: eight ints, so that the fault path finds all it needs in one cache line. */
+export const SLOT_BASE_GFN = 0;
+/** Slot and VMA facts that hold for every page, or -1: look at each page (a mapping with several VMAs). */
+export const SLOT_FACTS = 1;
+/** Directory of the mapping's ptes, and the slot's first page in it. */
+export const SLOT_PTES = 2;
+export const SLOT_PTE_OFFSET = 3;
+/** Offset of the dirty bitmap, or 0. */
+export const SLOT_DIRTY = 4;
+const SLOT_INTS = 8;
+
+/** A slot as the ioctl sees it. */
+export interface Memslot {
+  readonly id: number;
+  readonly baseGfn: number;
+  readonly npages: number;
+  readonly userspaceAddr: number;
+  readonly flags: number;
+  /** Its record in the heap. */
+  readonly record: number;
+  readonly mapping: Mapping | undefined;
+}
+
+/** What a slot change asks of the rest of the machine. */
+export interface SlotEvents {
+  /** All stage-2 entries must go (kvm_mmu_zap_all_fast(): a slot was deleted or moved). */
+  zapAll(): void;
+  /** Dirty logging began: write access is taken from the slot's entries. */
+  writeProtect(baseGfn: number, npages: number): void;
+  /** A hole became memory: cached MMIO information is stale. */
+  newGeneration(): void;
+}
+
+/** The slots of one VM, address space 0; slots of the SMM address space are kept but never used. */
+export class Memslots {
+  readonly #vm: Vm;
+  readonly #host: AddressSpace;
+  readonly #events: SlotEvents;
+  readonly #slots = new Map<number, Memslot>();
+  /** Records in use, by record offset: what the index leads to. */
+  readonly #byRecord = new Map<number, Memslot>();
+  readonly #freeRecords: number[] = [];
+
+  constructor(vm: Vm, host: AddressSpace, events: SlotEvents) {
+    this.#vm = vm;
+    this.#host = host;
+    this.#events = events;
+  }
+
+  /** The slot behind a record offset that the index gave. */
+  slotOfRecord(record: number): Memslot | undefined {
+    return this.#byRecord.get(record);
+  }
+
+  /** `__kvm_set_memory_region()`: 0 or -errno; the first check that fails wins. */
+  set(region: MemoryRegion): number {
+    const ret = this.#check(region) || this.#change(region);
+    this.#vm.record(EV_SLOT, region.slot | (region.flags << 16), region.guestPhysAddr / PAGE_SIZE, ret);
+    return ret;
+  }
+
+  #check(r: MemoryRegion): number {
+    if ((r.flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY)) !== 0) return -EINVAL;
+    if (r.memorySize % PAGE_SIZE !== 0 || r.guestPhysAddr % PAGE_SIZE !== 0) return -EINVAL;
+    if (r.userspaceAddr % PAGE_SIZE !== 0 || r.userspaceAddr + r.memorySize > TASK_SIZE) return -EINVAL;
+    if (r.slot >>> 16 >= KVM_ADDRESS_SPACE_NUM || (r.slot & 0xffff) >= KVM_USER_MEM_SLOTS) return -EINVAL;
+    if (r.guestPhysAddr + r.memorySize > 2 ** 64) return -EINVAL;
+    return r.memorySize / PAGE_SIZE > KVM_MEM_MAX_NR_PAGES ? -EINVAL : 0;
+  }
+
+  #change(r: MemoryRegion): number {
+    const old = this.#slots.get(r.slot);
+    if (r.memorySize === 0) return old === undefined ? -EINVAL : this.#delete(old);
+    const baseGfn = r.guestPhysAddr / PAGE_SIZE;
+    const npages = r.memorySize / PAGE_SIZE;
+    if (old !== undefined) {
+      if (r.userspaceAddr !== old.userspaceAddr || npages !== old.npages) return -EINVAL;
+      if (((r.flags ^ old.flags) & KVM_MEM_READONLY) !== 0) return -EINVAL;
+      if (baseGfn === old.baseGfn) return r.flags === old.flags ? 0 : this.#changeFlags(old, r.flags);
+    }
+    if (this.#overlaps(r.slot, baseGfn, npages)) return -EEXIST;
+    if (baseGfn + npages > GFN_LIMIT) return -EINVAL;
+    if (old !== undefined) this.#delete(old);
+    else this.#vm.count(STEP_INDEX['slot-create']);
+    this.#create(r, baseGfn, npages);
+    return 0;
+  }
+
+  #overlaps(id: number, baseGfn: number, npages: number): boolean {
+    for (const s of this.#slots.values()) {
+      if (s.id === id || s.id >>> 16 !== id >>> 16) continue;
+      if (baseGfn < s.baseGfn + s.npages && s.baseGfn < baseGfn + npages) return true;
+    }
+    return false;
+  }
+
+  #create(r: MemoryRegion, baseGfn: number, npages: number): void {
+    const record = this.#freeRecords.pop() ?? this.#vm.alloc(SLOT_INTS);
+    const mapping = this.#host.find(r.userspaceAddr / PAGE_SIZE);
+    const slot: Memslot = {
+      id: r.slot,
+      baseGfn,
+      npages,
+      userspaceAddr: r.userspaceAddr,
+      flags: r.flags,
+      record,
+      mapping,
+    };
+    this.#slots.set(slot.id, slot);
+    this.#byRecord.set(record, slot);
+    this.#fillRecord(slot);
+    if (slot.id >>> 16 === 0) this.#index(slot, record);
+    this.#events.newGeneration();
+  }
+
+  #fillRecord(slot: Memslot): void {
+    const { h } = this.#vm;
+    const at = slot.record;
+    h[at + SLOT_BASE_GFN] = slot.baseGfn;
+    h[at + SLOT_FACTS] = this.#facts(slot);
+    h[at + SLOT_PTES] = slot.mapping?.ptes ?? 0;
+    h[at + SLOT_PTE_OFFSET] = slot.mapping === undefined ? 0 : slot.userspaceAddr / PAGE_SIZE - slot.mapping.startHvn;
+    h[at + SLOT_DIRTY] = 0;
+    const logs = (slot.flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0;
+    if (logs) {
+      const bitmap = this.#vm.alloc(Math.ceil(slot.npages / 32));
+      this.#vm.h[at + SLOT_DIRTY] = bitmap;
+    }
+  }
+
+  /** The facts that every page of the slot shares, if they do. */
+  #facts(slot: Memslot): number {
+    const readonly = (slot.flags & KVM_MEM_READONLY) !== 0 ? F_SLOT | F_SLOT_READONLY : F_SLOT;
+    if (slot.mapping === undefined) return -1;
+    const page = slot.userspaceAddr / PAGE_SIZE - slot.mapping.startHvn;
+    const vma = this.#host.uniformFacts(slot.mapping, page, slot.npages);
+    return vma < 0 ? -1 : readonly | vma;
+  }
+
+  /** The VMM changed mappings: what slots had cached of them is looked up again. */
+  refreshFacts(): void {
+    for (const slot of this.#slots.values()) {
+      const mapping = this.#host.find(slot.userspaceAddr / PAGE_SIZE);
+      const facts = mapping === slot.mapping ? this.#facts(slot) : -1;
+      this.#vm.h[slot.record + SLOT_FACTS] = facts;
+    }
+  }
+
+  #delete(slot: Memslot): number {
+    this.#vm.count(STEP_INDEX['slot-delete']);
+    this.#slots.delete(slot.id);
+    this.#byRecord.delete(slot.record);
+    this.#freeRecords.push(slot.record);
+    if (slot.id >>> 16 === 0) this.#index(slot, 0);
+    this.#events.zapAll();
+    this.#events.newGeneration();
+    return 0;
+  }
+
+  #changeFlags(old: Memslot, flags: number): number {
+    this.#vm.count(STEP_INDEX['slot-create']);
+    const slot = { ...old, flags };
+    this.#slots.set(slot.id, slot);
+    this.#byRecord.set(slot.record, slot);
+    this.#fillRecord(slot);
+    const logs = (flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0 && (flags & KVM_MEM_READONLY) === 0;
+    if (logs) this.#events.writeProtect(slot.baseGfn, slot.npages);
+    return 0;
+  }
+
+  /** KVM_GET_DIRTY_LOG: hands the bitmap out, clears it, and write-protects what was dirty. */
+  getDirtyLog(id: number): DirtyLog {
+    const slot = this.#slots.get(id);
+    const bitmap = new Uint8Array(Math.ceil((slot?.npages ?? 0) / 8));
+    if (id >>> 16 >= KVM_ADDRESS_SPACE_NUM || (id & 0xffff) >= KVM_USER_MEM_SLOTS) return { ret: -EINVAL, bitmap };
+    if (slot === undefined) return { ret: -ENOENT, bitmap };
+    const { h } = this.#vm;
+    const dirty = h[slot.record + SLOT_DIRTY]!;
+    if (dirty === 0) return { ret: -ENOENT, bitmap };
+    for (let page = 0; page < slot.npages; page++) {
+      if (((h[dirty + (page >>> 5)]! >>> (page & 31)) & 1) === 0) continue;
+      bitmap[page >>> 3]! |= 1 << (page & 7);
+      this.#events.writeProtect(slot.baseGfn + page, 1);
+    }
+    h.fill(0, dirty, dirty + Math.ceil(slot.npages / 32));
+    return { ret: 0, bitmap };
+  }
+
+  /** mark_page_dirty_in_slot(). */
+  markDirty(record: number, gfn: number): void {
+    const { h } = this.#vm;
+    const dirty = h[record + SLOT_DIRTY]!;
+    if (dirty === 0) return;
+    const page = gfn - h[record + SLOT_BASE_GFN]!;
+    h[dirty + (page >>> 5)]! |= 1 << (page & 31);
+  }
+
+  /** Enters the slot into the index over gfn (or takes it out: record 0), 2 MiB at a time where it can. */
+  #index(slot: Memslot, record: number): void {
+    const end = slot.baseGfn + slot.npages;
+    for (let gfn = slot.baseGfn; gfn < end; ) {
+      const region = regionOf(this.#vm, gfn);
+      const last = Math.min(end, (gfn | 511) + 1);
+      const whole = (gfn & 511) === 0 && last === gfn + 512;
+      if (whole) this.#vm.h[region + 1] = record;
+      else this.#indexPages(region, gfn, last, record);
+      gfn = last;
+    }
+  }
+
+  #indexPages(region: number, gfn: number, end: number, record: number): void {
+    let entry = this.#vm.h[region + 1]!;
+    if (entry >= 0) {
+      const map = this.#vm.alloc(512);
+      this.#vm.h.fill(entry, map, map + 512);
+      entry = -map;
+      this.#vm.h[region + 1] = entry;
+    }
+    this.#vm.h.fill(record, -entry + (gfn & 511), -entry + (gfn & 511) + (end - gfn));
+  }
+
+  /** Every slot, for the VMM's alias and for reports. */
+  all(): Iterable<Memslot> {
+    return this.#slots.values();
+  }
+}
+
+/**
+ * The record of a 2 MiB region, made if need be: [leaf of stage-2 entries or 0, slot]. The slot is a record
+ * offset that holds for all 512 pages, 0 for none, or minus the offset of a map with one record a page.
+ */
+export function regionOf(vm: Vm, gfn: number): number {
+  let mid = vm.h[TOP + (gfn >>> 18)]!;
+  if (mid === 0) {
+    mid = vm.alloc(1024);
+    vm.h[TOP + (gfn >>> 18)] = mid;
+  }
+  return mid + ((gfn >>> 9) & 511) * 2;
+}
+
+/** gfn_to_memslot(): the slot's record offset, or 0. */
+export function slotRecordOf(vm: Vm, gfn: number): number {
+  const h = vm.h;
+  const mid = h[TOP + (gfn >>> 18)]!;
+  if (mid === 0) return 0;
+  const s = h[mid + ((gfn >>> 9) & 511) * 2 + 1]!;
+  return s >= 0 ? s : h[-s + (gfn & 511)]!;
+}

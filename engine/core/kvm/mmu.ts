@@ -1,0 +1,280 @@
+/**
+ * The MMU: a guest page fault becomes a fault word, the word a verdict, the verdict a stage-2 entry, an
+ * emulation or an error. kvm_mmu_page_fault() and direct_page_fault() of Linux 6.1 for guests whose
+ * translation is theirs or nobody's (nested paging, or paging off); shadow.ts adds shadow page tables.
+ */
+import { GFN_LIMIT, KVM_MEM_READONLY, PAGE_SIZE } from '../../abi.ts';
+import { F_SLOT, F_SLOT_READONLY, F_VM_READ, F_WRITE } from '../../facts.ts';
+import { assert } from '../../assert.ts';
+import { STEP_INDEX } from '../../steps.ts';
+import { type AddressSpace, PTE_FACTS, PTE_FRAME_SHIFT } from '../host/address-space.ts';
+import { EV_FAULT, type Vm, WORDS } from '../vm.ts';
+import {
+  V_ACTION,
+  V_EFAULT,
+  V_EMULATE,
+  V_EMULATE_MMIO,
+  V_FAULT_IN,
+  V_FAULT_IN_WRITE,
+  V_HVA_OK,
+  V_MAP,
+  V_WRITABLE,
+} from './fault-path.ts';
+import {
+  Memslots,
+  SLOT_BASE_GFN,
+  SLOT_DIRTY,
+  SLOT_FACTS,
+  SLOT_PTE_OFFSET,
+  SLOT_PTES,
+  slotRecordOf,
+} from './memslots.ts';
+import {
+  SPTE_FAST_FIXABLE,
+  SPTE_FRAME_SHIFT,
+  SPTE_HOST_WRITABLE,
+  SPTE_MMIO,
+  SPTE_MMU_WRITABLE,
+  SPTE_PRESENT,
+  SPTE_WRITE,
+  spteOf,
+  Stage2,
+} from './stage2.ts';
+
+/** What a page fault came to. Positive: enter the guest, or emulate; negative: KVM_RUN's error. */
+export const PF_FIXED = 1;
+export const PF_EMULATE = 2;
+/** Nothing was done; the guest will fault again (an asynchronous fault, or a table that changed). */
+export const PF_RETRY = 3;
+export const PF_EFAULT = -1;
+
+/** MMIO information of the vCPU (`vcpu->arch.mmio_gva`, `mmio_gfn`, `mmio_gen`): one page at a time. */
+export interface MmioCache {
+  /** Linear page, 0 for none; only under shadow paging. */
+  gva: number;
+  /** Guest frame, 0 for none. */
+  gfn: number;
+  generation: number;
+}
+
+/** The memory side of one vCPU. */
+export class Mmu {
+  readonly vm: Vm;
+  readonly host: AddressSpace;
+  readonly slots: Memslots;
+  readonly stage2: Stage2;
+  readonly mmioCache: MmioCache = { gva: 0, gfn: 0, generation: -1 };
+  /** kvm_memslots()->generation: MMIO information of another generation is stale. */
+  generation = 0;
+  /** tdp_enabled. */
+  readonly nested: boolean;
+  /** F_APF while the vCPU can take asynchronous faults, else 0. */
+  apf = 0;
+  /** Word, verdict and frame of the last fault resolved: for the caller, and for explanations. */
+  word = 0;
+  verdict = 0;
+  frame = 0;
+  /** Faults that needed no look-up: write access given back for the dirty log, or already there. */
+  fastFixed = 0;
+  /** Faults on MMIO entries. */
+  mmioFaults = 0;
+  /** Shadow page tables, where they are in use, forget what they had. */
+  onZap: () => void = () => {};
+
+  constructor(vm: Vm, host: AddressSpace, nested: boolean) {
+    this.vm = vm;
+    this.host = host;
+    this.nested = nested;
+    this.stage2 = new Stage2(vm);
+    this.slots = new Memslots(vm, host, {
+      zapAll: () => {
+        this.stage2.zapAll();
+        this.onZap();
+      },
+      writeProtect: (gfn, npages) => {
+        this.stage2.writeProtect(gfn, npages);
+        this.onZap();
+      },
+      newGeneration: () => {
+        this.generation++;
+        this.vm.flushTlb();
+      },
+    });
+    host.onInvalidate = (hvn, npages) => this.invalidate(hvn, npages);
+  }
+
+  /** The MMU notifier (kvm_mmu_notifier_invalidate_range_start()): a host range changed, its entries go. */
+  invalidate(hvn: number, npages: number): void {
+    this.slots.refreshFacts();
+    for (const slot of this.slots.all()) {
+      const first = slot.userspaceAddr / PAGE_SIZE;
+      const start = Math.max(first, hvn);
+      const end = Math.min(first + slot.npages, hvn + npages);
+      if (start < end) this.stage2.zap(slot.baseGfn + start - first, end - start);
+    }
+    this.onZap();
+  }
+
+  /** vcpu_cache_mmio_info(). */
+  cacheMmio(gva: number, gfn: number): void {
+    this.mmioCache.gva = this.nested ? 0 : gva - (gva % PAGE_SIZE);
+    this.mmioCache.gfn = gfn;
+    this.mmioCache.generation = this.generation;
+  }
+
+  /** vcpu_match_mmio_gpa(). */
+  matchesMmioGfn(gfn: number): boolean {
+    const c = this.mmioCache;
+    return c.generation === this.generation && c.gfn !== 0 && c.gfn === gfn;
+  }
+
+  /** vcpu_match_mmio_gva(). */
+  matchesMmioGva(gva: number): boolean {
+    const c = this.mmioCache;
+    return c.generation === this.generation && c.gva !== 0 && c.gva === gva - (gva % PAGE_SIZE);
+  }
+
+  /** The fault word of an access to a gfn, and the slot's record through `record`. */
+  wordOf(gfn: number, write: number): number {
+    const vm = this.vm;
+    const record = gfn < GFN_LIMIT ? slotRecordOf(vm, gfn) : 0;
+    if (record === 0) return write | this.apf;
+    const h = vm.h;
+    const facts = h[record + SLOT_FACTS]!;
+    if (facts < 0) return this.#mixedWord(record, gfn) | write | this.apf;
+    if ((facts & F_VM_READ) === 0) return facts | write | this.apf;
+    const page = gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!;
+    const leaf = h[h[record + SLOT_PTES]! + (page >>> 9)]!;
+    const pte = leaf === 0 ? 0 : h[leaf + (page & 511)]!;
+    if (pte !== 0) return facts | (pte & PTE_FACTS) | write | this.apf;
+    return facts | this.#absentFacts(record, page) | write | this.apf;
+  }
+
+  #absentFacts(record: number, page: number): number {
+    const mapping = this.slots.slotOfRecord(record)?.mapping;
+    return mapping === undefined ? 0 : this.host.absentFacts(mapping, page);
+  }
+
+  #mixedWord(record: number, gfn: number): number {
+    const slot = this.slots.slotOfRecord(record)!;
+    const readonly = (slot.flags & KVM_MEM_READONLY) !== 0 ? F_SLOT_READONLY : 0;
+    const hvn = slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn;
+    return F_SLOT | readonly | this.host.facts(hvn);
+  }
+
+  /**
+   * Decides a fault: looks the verdict up, lets the host fault the page in, and leaves word, verdict and
+   * frame in the fields. Returns the verdict. No entry is made yet.
+   */
+  resolve(gfn: number, write: number): number {
+    const vm = this.vm;
+    const word = this.wordOf(gfn, write);
+    const verdict = vm.verdicts[word]!;
+    vm.h[WORDS + word]!++;
+    vm.record(EV_FAULT, word, gfn, verdict);
+    this.word = word;
+    this.verdict = verdict;
+    if ((verdict & V_ACTION) !== V_MAP) return verdict;
+    this.frame = (verdict & V_FAULT_IN) !== 0 ? this.#faultIn(gfn, verdict) : this.#mappedFrame(gfn);
+    return verdict;
+  }
+
+  #mappedFrame(gfn: number): number {
+    const h = this.vm.h;
+    const record = slotRecordOf(this.vm, gfn);
+    if (h[record + SLOT_FACTS]! < 0) return this.#faultIn(gfn, 0);
+    const page = gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!;
+    return h[h[h[record + SLOT_PTES]! + (page >>> 9)]! + (page & 511)]! >>> PTE_FRAME_SHIFT;
+  }
+
+  #faultIn(gfn: number, verdict: number): number {
+    const slot = this.slots.slotOfRecord(slotRecordOf(this.vm, gfn))!;
+    const hvn = slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn;
+    const mapping = this.host.find(hvn)!;
+    const write = (verdict & V_FAULT_IN_WRITE) !== 0;
+    return this.host.faultIn(mapping, hvn - mapping.startHvn, write) >>> PTE_FRAME_SHIFT;
+  }
+
+  /** make_spte(): the entry that a V_MAP verdict allows; logs the page if it may be written. */
+  makeSpte(gfn: number, verdict: number): number {
+    const writable = (verdict & V_WRITABLE) !== 0;
+    if (writable) this.#logDirty(gfn);
+    const rights = writable ? SPTE_WRITE | SPTE_HOST_WRITABLE | SPTE_MMU_WRITABLE : 0;
+    return (this.frame << SPTE_FRAME_SHIFT) | SPTE_PRESENT | rights;
+  }
+
+  #logDirty(gfn: number): void {
+    const record = slotRecordOf(this.vm, gfn);
+    if (this.vm.h[record + SLOT_DIRTY] === 0) return;
+    this.slots.markDirty(record, gfn);
+    this.vm.count(STEP_INDEX['dirty-log']);
+  }
+
+  /** direct_page_fault(): gva is for the MMIO cache and only used under shadow paging. */
+  directPageFault(gfn: number, write: number, gva: number): number {
+    const vm = this.vm;
+    const old = gfn < GFN_LIMIT ? spteOf(vm, gfn) : 0;
+    if ((old & SPTE_PRESENT) !== 0 && this.#fastPageFault(gfn, old, write)) return PF_FIXED;
+    const verdict = this.resolve(gfn, write);
+    switch (verdict & V_ACTION) {
+      case V_MAP:
+        this.stage2.set(gfn, this.makeSpte(gfn, verdict));
+        vm.count(STEP_INDEX['stage2-map']);
+        return PF_FIXED;
+      case V_EMULATE:
+        return PF_EMULATE;
+      case V_EMULATE_MMIO:
+        this.cacheMmio(gva, gfn);
+        if (gfn < GFN_LIMIT) this.stage2.setMmio(gfn, this.generation);
+        if (old !== 0) vm.flushTlb();
+        return PF_EMULATE;
+      case V_EFAULT:
+        return PF_EFAULT;
+      default:
+        assert(verdict !== 0, `fault word ${this.word.toString(16)} cannot occur`);
+        return PF_RETRY;
+    }
+  }
+
+  /** fast_page_fault(): an entry whose write access was only taken for the dirty log, or a spurious fault. */
+  #fastPageFault(gfn: number, spte: number, write: number): boolean {
+    if (write !== 0 && (spte & SPTE_WRITE) === 0) {
+      if ((spte & SPTE_FAST_FIXABLE) !== SPTE_FAST_FIXABLE) return false;
+      this.stage2.set(gfn, spte | SPTE_WRITE);
+      this.#logDirty(gfn);
+    }
+    this.fastFixed++;
+    this.vm.record(EV_FAULT, -1, gfn, spte);
+    return true;
+  }
+
+  /** get_mmio_spte() and check_mmio_spte(): the gfn if its entry is an MMIO entry of this generation, else -1. */
+  currentMmioGfn(gfn: number): number {
+    const spte = gfn < GFN_LIMIT ? spteOf(this.vm, gfn) : 0;
+    return (spte & SPTE_MMIO) !== 0 && this.stage2.isCurrentMmio(spte, this.generation) ? gfn : -1;
+  }
+
+  /** gfn_to_hva() for write: does the slot, as this series reads it, give an address at all? */
+  givesHva(gfn: number): boolean {
+    if (gfn >= GFN_LIMIT || slotRecordOf(this.vm, gfn) === 0) return false;
+    return (this.vm.verdicts[this.wordOf(gfn, F_WRITE)]! & V_HVA_OK) !== 0;
+  }
+
+  /**
+   * The frame through which KVM itself reads or writes guest memory (kvm_read_guest_page(),
+   * kvm_write_guest_page()): -1 where there is no slot, the slot forbids it, or the host does.
+   */
+  guestFrame(gfn: number, write: boolean): number {
+    const record = gfn < GFN_LIMIT ? slotRecordOf(this.vm, gfn) : 0;
+    if (record === 0) return -1;
+    const verdict = this.vm.verdicts[this.wordOf(gfn, write ? F_WRITE : 0)]!;
+    if ((verdict & V_HVA_OK) === 0) return -1;
+    const slot = this.slots.slotOfRecord(record)!;
+    const frame = this.host.userFrame(slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn, write);
+    if (frame >= 0 && write) {
+      this.slots.markDirty(record, gfn);
+      this.vm.touchCode(frame);
+    }
+    return frame;
+  }
+}

@@ -1,0 +1,345 @@
+/**
+ * The vCPU: KVM_RUN. Finishes what userspace was asked to do, then enters the guest again and again until
+ * something needs userspace. svm_handle_exit() and vcpu_enter_guest() of Linux 6.1, in outline.
+ */
+import {
+  EFAULT,
+  EINTR,
+  KVM_EXIT_HLT,
+  KVM_EXIT_INTR,
+  KVM_EXIT_IO,
+  KVM_EXIT_MMIO,
+  KVM_EXIT_SHUTDOWN,
+  PFERR_FETCH,
+  PFERR_GUEST_PAGE,
+  PFERR_PRESENT,
+  PFERR_RSVD,
+  PFERR_WRITE,
+} from '../../abi.ts';
+import { assert } from '../../assert.ts';
+import { F_WRITE } from '../../facts.ts';
+import type { ExitRecord, VcpuSetup } from '../../machine.ts';
+import type { FaultPolicy } from '../../policy.ts';
+import { STEP_INDEX } from '../../steps.ts';
+import { Cpu } from '../x86/cpu.ts';
+import { Emulator } from '../x86/emulator.ts';
+import {
+  CPU_EXIT_BUDGET,
+  CPU_EXIT_HLT,
+  CPU_EXIT_IO,
+  CPU_EXIT_NPF,
+  CPU_EXIT_SHUTDOWN,
+  CPU_EXIT_UD,
+  CPU_OK,
+} from '../x86/ports.ts';
+import { CR0_PG, RAX, RCX, RDI, Regs, RSI, RSP } from '../x86/regs.ts';
+import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
+import {
+  EMULTYPE_ALLOW_RETRY_PF,
+  EMULTYPE_NO_DECODE,
+  EMULTYPE_PF,
+  EMULTYPE_TRAP_UD,
+  Emulation,
+  type EmulationHost,
+  ENTER_GUEST,
+  EXIT_TO_USER,
+  PENDING_FAST_PIO,
+  PENDING_MMIO,
+  PENDING_NONE,
+  PENDING_PIO_IN,
+} from './emulate.ts';
+import { KvmEmulateOps } from './emulate-ops.ts';
+import { GuestBus } from './guest-bus.ts';
+import { ACCESS_READ, WALK_OK } from './guest-walk.ts';
+import type { LifeRecorder } from './life.ts';
+import { MmioState } from './mmio.ts';
+import { type Mmu, PF_EFAULT, PF_EMULATE, PF_FIXED } from './mmu.ts';
+import { PF_INJECT, ShadowTables } from './shadow.ts';
+import { SoftWalk } from './soft-walk.ts';
+
+/** VM exits in a row after which a guest that has not moved is taken for one that never will. */
+const STUCK_EXITS = 256;
+/** What a VM exit weighs against the budget, in guest instructions: about what the kernel spends on it. */
+const EXIT_WEIGHT = 1024;
+const PF_VECTOR = 14;
+
+/** One vCPU. */
+export class Vcpu implements EmulationHost {
+  readonly mmu: Mmu;
+  readonly regs = new Regs();
+  readonly bus: GuestBus;
+  readonly cpu: Cpu;
+  readonly ops: KvmEmulateOps;
+  readonly emulator: Emulator;
+  readonly mmio = new MmioState();
+  readonly exit: ExitRecord;
+  readonly life: LifeRecorder;
+  readonly emulation: Emulation;
+  readonly shadow: ShadowTables | undefined;
+  pending = PENDING_NONE;
+  /** Faults given to the guest as its own. */
+  guestFaults = 0;
+  asyncFaults = 0;
+  readonly #policy: FaultPolicy;
+  readonly #walk: SoftWalk;
+  readonly #budget: number;
+  /** A queued exception, or -1. */
+  #vector = -1;
+  #errorCode = -1;
+  /** Progress at the last look, and how many VM exits ago that was. */
+  #progress = -1;
+  #stuck = 0;
+
+  constructor(mmu: Mmu, exit: ExitRecord, policy: FaultPolicy, life: LifeRecorder, budget: number) {
+    this.mmu = mmu;
+    this.exit = exit;
+    this.life = life;
+    this.#policy = policy;
+    this.#budget = budget;
+    this.bus = new GuestBus(mmu.vm, this.regs);
+    this.cpu = new Cpu(this.regs, this.bus);
+    this.#walk = new SoftWalk(mmu);
+    this.ops = new KvmEmulateOps(mmu, this.regs, this.mmio, this.#walk);
+    this.emulator = new Emulator(this.regs, this.ops);
+    this.ops.canUseGpa = () => this.emulator.canUseGpa();
+    this.emulation = new Emulation(this);
+    if (!mmu.nested) {
+      this.shadow = new ShadowTables(mmu, this.regs, this.#walk);
+      this.bus.shadow = this.shadow;
+      this.ops.onGuestWrite = (gfn) => this.shadow?.onGuestWrite(gfn);
+    }
+  }
+
+  /** KVM_SET_SREGS and KVM_SET_REGS. */
+  setup(setup: VcpuSetup): void {
+    this.regs.setup(setup);
+    this.pending = PENDING_NONE;
+    this.#vector = -1;
+    this.mmu.vm.flushTlb();
+  }
+
+  queueException(vector: number, errorCode: number): void {
+    this.#vector = vector;
+    this.#errorCode = errorCode;
+    this.mmu.vm.count(STEP_INDEX.inject);
+  }
+
+  isDirect(): boolean {
+    return this.mmu.nested || (this.regs.cr0 & CR0_PG) === 0;
+  }
+
+  faultGpa(address: number): number {
+    if (this.isDirect()) return address;
+    return this.#walk.walk(this.regs, address, ACCESS_READ) === WALK_OK ? this.#walk.gpa : -1;
+  }
+
+  /** KVM_RUN: 0 with `exit` filled, or -errno. */
+  run(): number {
+    let next = this.#completeUserspaceIo();
+    let left = this.#budget;
+    this.#stuck = 0;
+    while (next === ENTER_GUEST) {
+      const before = this.cpu.instructions;
+      const why = this.#enterGuest(left);
+      left -= this.cpu.instructions - before + EXIT_WEIGHT;
+      if (why !== CPU_OK) next = this.#handleExit(why);
+      if (next === ENTER_GUEST && (left <= 0 || this.#isStuck())) return this.#livelock();
+    }
+    if (next < 0) this.mmu.vm.count(STEP_INDEX['error-exit']);
+    else this.#tellExit();
+    this.mmu.vm.record(EV_EXIT, next < 0 ? next : this.exit.reason, this.exit.physAddr, this.exit.len);
+    this.mmu.vm.count(STEP_INDEX['userspace-exit']);
+    return next < 0 ? next : 0;
+  }
+
+  #enterGuest(budget: number): number {
+    this.mmu.vm.count(STEP_INDEX['world-switch']);
+    if (this.#vector >= 0) {
+      const vector = this.#vector;
+      this.#vector = -1;
+      const why = this.cpu.deliver(vector, this.#errorCode);
+      if (why !== CPU_OK) {
+        // An event whose delivery faulted is delivered again after the fault is served.
+        if (why === CPU_EXIT_NPF) this.#vector = vector;
+        return why;
+      }
+    }
+    return this.cpu.run(Math.max(1, budget));
+  }
+
+  #handleExit(why: number): number {
+    switch (why) {
+      case CPU_EXIT_NPF:
+        return this.#pageFault();
+      case CPU_EXIT_IO:
+        return this.#io();
+      case CPU_EXIT_HLT:
+        this.mmu.vm.count(STEP_INDEX.halt);
+        this.exit.reason = KVM_EXIT_HLT;
+        return EXIT_TO_USER;
+      case CPU_EXIT_SHUTDOWN:
+        this.exit.reason = KVM_EXIT_SHUTDOWN;
+        return EXIT_TO_USER;
+      case CPU_EXIT_UD:
+        return this.emulation.emulate(0, EMULTYPE_TRAP_UD);
+      default:
+        assert(why === CPU_EXIT_BUDGET, `unknown VM exit ${why}`);
+        return ENTER_GUEST;
+    }
+  }
+
+  /** kvm_mmu_page_fault(). */
+  #pageFault(): number {
+    const { npfGpa, npfCode, npfLinear } = this.bus;
+    const write = (npfCode & PFERR_WRITE) !== 0;
+    const direct = this.isDirect();
+    const address = direct ? npfGpa : npfLinear;
+    const access = write ? 'write' : (npfCode & PFERR_FETCH) !== 0 ? 'fetch' : 'read';
+    this.life.begin(this.regs.rip, address, access, this.cpu.describe());
+    let result = PF_FIXED;
+    if ((npfCode & PFERR_RSVD) !== 0 && this.#mmioPageFault(address, direct)) result = PF_EMULATE;
+    else {
+      result = direct
+        ? this.mmu.directPageFault(Math.floor(npfGpa / 4096), write ? F_WRITE : 0, npfLinear)
+        : this.shadow!.pageFault(npfLinear, write);
+      if (this.life.open) this.life.path(this.mmu.word, this.#policy);
+      const guestTable = PFERR_GUEST_PAGE | PFERR_WRITE | PFERR_PRESENT;
+      // A refused write of the walk itself: KVM unprotects the page and lets the guest try again.
+      if (result === PF_EMULATE && direct && (npfCode & guestTable) === guestTable) return ENTER_GUEST;
+    }
+    if (result === PF_INJECT) return this.#injectPageFault(npfLinear);
+    if (result === PF_EFAULT) return -EFAULT;
+    if (result !== PF_EMULATE) return ENTER_GUEST;
+    return this.emulation.emulate(address, EMULTYPE_PF | (this.#mmioInCache(address, direct) ? 0 : EMULTYPE_ALLOW_RETRY_PF));
+  }
+
+  /** handle_mmio_page_fault(): is the MMIO entry that was hit still good? */
+  #mmioPageFault(address: number, direct: boolean): boolean {
+    const { mmu } = this;
+    if (!this.#mmioInCache(address, direct)) {
+      const gfn = direct ? mmu.currentMmioGfn(Math.floor(address / 4096)) : this.shadow!.mmioGfn(address);
+      if (gfn < 0) return false;
+      mmu.cacheMmio(direct ? 0 : address, gfn);
+    }
+    mmu.mmioFaults++;
+    if (this.life.open) this.life.note('handle_mmio_page_fault()', 'an MMIO entry: emulate without any look-up');
+    return true;
+  }
+
+  /** mmio_info_in_cache(). */
+  #mmioInCache(address: number, direct: boolean): boolean {
+    return direct ? this.mmu.matchesMmioGfn(Math.floor(address / 4096)) : this.mmu.matchesMmioGva(address);
+  }
+
+  #injectPageFault(linear: number): number {
+    this.guestFaults++;
+    this.regs.cr2 = linear;
+    this.queueException(PF_VECTOR, this.#walk.code);
+    return ENTER_GUEST;
+  }
+
+  /** io_interception(): one port access; strings go through the emulator. */
+  #io(): number {
+    const { io } = this.cpu;
+    if (io.isString) return this.emulation.emulate(0, 0);
+    this.mmu.vm.count(STEP_INDEX.pio);
+    const { exit } = this;
+    exit.reason = KVM_EXIT_IO;
+    exit.port = io.port;
+    exit.len = io.size;
+    exit.isWrite = !io.isIn;
+    const value = this.regs.gpr[2 * RAX]!;
+    for (let i = 0; i < 4; i++) exit.data[i] = value >>> (8 * i);
+    this.pending = PENDING_FAST_PIO;
+    return EXIT_TO_USER;
+  }
+
+  /** vcpu->arch.complete_userspace_io(). */
+  #completeUserspaceIo(): number {
+    const { pending, exit } = this;
+    this.pending = PENDING_NONE;
+    if (pending === PENDING_NONE) return ENTER_GUEST;
+    if (pending === PENDING_FAST_PIO) return this.#completeFastPio();
+    if (pending === PENDING_PIO_IN) {
+      this.ops.pio.data.set(exit.data);
+      this.ops.pio.answered = true;
+      return this.emulation.emulate(0, EMULTYPE_NO_DECODE);
+    }
+    return this.#completeMmio();
+  }
+
+  #completeMmio(): number {
+    const { exit, mmio, mmu } = this;
+    mmu.vm.count(STEP_INDEX['mmio-complete']);
+    if (!mmio.complete(exit)) {
+      mmio.fillExit(exit);
+      this.pending = PENDING_MMIO;
+      return EXIT_TO_USER;
+    }
+    return mmio.readCompleted ? this.emulation.emulate(0, EMULTYPE_NO_DECODE) : ENTER_GUEST;
+  }
+
+  #completeFastPio(): number {
+    const { exit, regs } = this;
+    if (!exit.isWrite) {
+      const d = exit.data;
+      const value = d[0]! | (d[1]! << 8) | (d[2]! << 16) | (d[3]! << 24);
+      const mask = exit.len === 4 ? -1 : exit.len === 2 ? 0xffff : 0xff;
+      regs.gpr[2 * RAX] = (regs.gpr[2 * RAX]! & ~mask) | (value & mask);
+      if (exit.len === 4) regs.gpr[2 * RAX + 1] = 0;
+    }
+    this.cpu.advance();
+    return ENTER_GUEST;
+  }
+
+  /** Fills and records what userspace sees of an exit. */
+  #tellExit(): void {
+    const { exit, life, mmu } = this;
+    if (this.pending === PENDING_MMIO) this.mmio.fillExit(exit);
+    if (exit.reason === KVM_EXIT_MMIO) {
+      mmu.vm.count(STEP_INDEX['mmio-exit']);
+      const d = exit.data;
+      const shown = exit.isWrite ? exit.len : 0;
+      const low = shown > 0 ? d[0]! | ((d[1]! << 8) & mask(shown, 1)) | ((d[2]! << 16) & mask(shown, 2)) : 0;
+      mmu.vm.record(EV_MMIO_DATA, low, exit.isWrite ? 1 : 0, exit.len);
+    }
+    if (life.open) life.note('KVM_RUN', exitSays(exit));
+  }
+
+  /** Has the guest moved since the last VM exit? Registers that a string instruction advances count. */
+  #isStuck(): boolean {
+    const g = this.regs.gpr;
+    const strings = g[2 * RCX]! + g[2 * RSI]! * 3 + g[2 * RDI]! * 5 + g[2 * RSP]! * 7;
+    const progress = this.cpu.instructions * 11 + this.regs.rip * 13 + strings;
+    if (progress !== this.#progress) {
+      this.#progress = progress;
+      this.#stuck = 0;
+    }
+    return ++this.#stuck > STUCK_EXITS;
+  }
+
+  /** A guest that goes nowhere is stopped, as a VMM's signal would stop it. */
+  #livelock(): number {
+    if (this.life.open) this.life.note('KVM_RUN', 'the guest makes no progress: it would go on like this for ever');
+    this.exit.reason = KVM_EXIT_INTR;
+    this.mmu.vm.record(EV_EXIT, -EINTR, this.regs.rip, 0);
+    return -EINTR;
+  }
+}
+
+const mask = (shown: number, byte: number): number => (shown > byte ? -1 : 0);
+
+function exitSays(exit: ExitRecord): string {
+  switch (exit.reason) {
+    case KVM_EXIT_MMIO:
+      return `KVM_EXIT_MMIO: ${exit.isWrite ? 'write' : 'read'} of ${exit.len} at ${exit.physAddr.toString(16)}`;
+    case KVM_EXIT_IO:
+      return `KVM_EXIT_IO: port ${exit.port.toString(16)}`;
+    case KVM_EXIT_HLT:
+      return 'KVM_EXIT_HLT';
+    case KVM_EXIT_SHUTDOWN:
+      return 'KVM_EXIT_SHUTDOWN';
+    default:
+      return 'KVM_EXIT_INTERNAL_ERROR, suberror 1';
+  }
+}
