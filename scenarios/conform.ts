@@ -3,7 +3,7 @@
  */
 import type { Machine } from '../engine/machine.ts';
 import type { CaseExit, CaseOutcome, OracleCase } from './conform-case.ts';
-import { runCase } from './conform-case.ts';
+import { DigestMemo, runCase } from './conform-case.ts';
 import type { RecordedKernel } from './kernels.ts';
 
 /** CF PF ZF SF OF DF: the flags that are compared (AF is undefined after logic operations). */
@@ -65,8 +65,9 @@ export function conform(options: ConformOptions): Conformance {
   let done = 0;
   for (const c of options.cases) {
     if (options.signal?.aborted === true) break;
+    const memo = new DigestMemo();
     for (const kernel of options.kernels) {
-      conformOne(c, kernel, options.createMachine, result);
+      conformOne(c, kernel, options.createMachine, memo, result);
       options.onProgress?.(++done);
     }
   }
@@ -77,6 +78,7 @@ function conformOne(
   c: OracleCase,
   kernel: RecordedKernel,
   createMachine: ConformOptions['createMachine'],
+  memo: DigestMemo,
   result: Conformance,
 ): void {
   const tallies = [tallyOf(result.kernels, kernel.name), tallyOf(familiesOf(result, kernel.name), familyOf(c.id))];
@@ -86,7 +88,7 @@ function conformOne(
     for (const t of tallies) t.skipped++;
     return;
   }
-  const actual = runCase(c, createMachine(kernel));
+  const actual = runCase(c, createMachine(kernel), memo);
   const differences = compareOutcomes(c.id, kernel.name, expected, actual);
   for (const t of tallies) {
     if (differences.length === 0) t.agree++;

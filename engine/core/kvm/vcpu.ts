@@ -195,7 +195,7 @@ export class Vcpu implements EmulationHost {
     const direct = this.isDirect();
     const address = direct ? npfGpa : npfLinear;
     const access = write ? 'write' : (npfCode & PFERR_FETCH) !== 0 ? 'fetch' : 'read';
-    this.life.begin(this.regs.rip, address, access, this.cpu.describe());
+    this.life.begin(this.regs.rip, address, access, '');
     let result = PF_FIXED;
     if ((npfCode & PFERR_RSVD) !== 0 && this.#mmioPageFault(address, direct)) result = PF_EMULATE;
     else {
