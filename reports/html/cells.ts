@@ -1,0 +1,100 @@
+/** The drill-down of each cell: why, the life of its first faults, tables in known shapes, and how to do it again. */
+import type { Comparison, Run, ScenarioInfo } from '../../scenarios/comparison.ts';
+import { html, join, type Markup } from '../escape.ts';
+import { totalFaults } from '../words.ts';
+import { livesPicture } from './life.ts';
+import { filterText, type Page, runsOf, table, tag, td } from './parts.ts';
+
+/** One closed drill-down a cell, by scenario. */
+export function cellsSection(page: Page): Markup {
+  return html`<section id="cells"><h2>Cell by cell</h2>${join(
+    page.c.scenarios.map((s) => {
+      const runs = runsOf(page.c, s.name);
+      return runs.length === 0
+        ? html``
+        : html`<div data-box><h3>${s.name}</h3>${join(
+            runs.map((r) => cell(page, s, r)),
+            '\n',
+          )}</div>`;
+    }),
+  )}</section>`;
+}
+
+function cell(page: Page, s: ScenarioInfo, r: Run): Markup {
+  return html`<details data-f="${filterText(r.scenario, r.strategy)}"><summary><strong>${r.strategy}</strong> ${tag(r.fate)} <span class="over">${r.detail}</span></summary>
+<div class="cell" id="${page.cellId(r.scenario, r.strategy)}"><p class="over">${r.because}</p>
+<pre class="cmd">${commandFor(page.c, s, r)}</pre>
+<h4>Life of the first faults</h4>${livesPicture(r.life)}
+<div class="two"><div><h4>Exits, as perf kvm stat counts them</h4><pre>${join(
+    perfTable(r).map((line) => html`${line}`),
+    '\n',
+  )}</pre></div>
+<div><h4>Attempted writes to the ROM</h4>${romWrites(r)}</div></div>
+${claims(r)}<p class="dim">digest <code>${r.digest}</code> · <a href="#${page.cellId(r.scenario, r.strategy)}">permalink</a> · <a href="#matrix">matrix</a></p></div></details>`;
+}
+
+const word = (s: string): string => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`);
+
+/** The command that shows this cell again, quoted for a shell. */
+export function commandFor(c: Comparison, s: ScenarioInfo, r: Run): string {
+  const params = Object.entries(s.params).flatMap(([k, v]) => ['--param', `${k}=${v}`]);
+  const words = ['--scenario', r.scenario, '--strategy', r.strategy, ...params, '--paging', r.paging];
+  return `compare explain ${[...words, '--seed', String(c.seed)].map(word).join(' ')}`;
+}
+
+/** A table in the classic layout of `perf kvm stat report`, which reviewers read at a glance. */
+export function perfTable(r: Run): string[] {
+  const vmexits: readonly (readonly [string, number])[] = [
+    ['npf', totalFaults(r)],
+    ['io', r.exits.io],
+    ['hlt', r.exits.hlt],
+    ['shutdown', r.exits.shutdown],
+  ];
+  const kinds = Object.entries(r.faults).map(([k, n]): readonly [string, number] => [`npf: ${k}`, n]);
+  const exits = Object.entries(r.exits).map(([k, n]): readonly [string, number] => [k, n]);
+  return [perfRows('VM-EXIT', vmexits), perfRows('Page fault', kinds), perfRows('KVM_RUN returns', exits)]
+    .filter((t) => t.length > 0)
+    .flatMap((t, i) => (i > 0 ? ['', ...t] : t));
+}
+
+function perfRows(title: string, all: readonly (readonly [string, number])[]): string[] {
+  const rows = all.filter(([, n]) => n > 0).toSorted((a, b) => b[1] - a[1]);
+  if (rows.length === 0) return [];
+  const total = rows.reduce((sum, [, n]) => sum + n, 0);
+  return [
+    `${title.padStart(20)} ${'Samples'.padStart(10)} ${'Samples%'.padStart(9)}`,
+    ...rows.map(
+      ([name, n]) =>
+        `${name.padStart(20)} ${String(n).padStart(10)} ${`${((n / total) * 100).toFixed(2)}%`.padStart(9)}`,
+    ),
+    `Total Samples:${total}`,
+  ];
+}
+
+/** So many attempts are listed; the JSON has what was recorded beyond them. */
+const WRITES = 8;
+
+function romWrites(r: Run): Markup {
+  if (r.romWrites.length === 0) return html`<p class="dim">None was recorded.</p>`;
+  const rows = r.romWrites
+    .slice(0, WRITES)
+    .map(
+      (w) =>
+        html`<tr><td><code>${w.rip}</code></td><td><code>${w.gpa}</code></td><td><code>${w.data}</code></td>${td(w.became)}</tr>`,
+    );
+  const heads = ['rip', 'gpa', 'bytes', 'became'].map((text) => ({ text }));
+  return html`${table('Attempted writes to the ROM', heads, rows, '')}${
+    r.romWrites.length > WRITES &&
+    html`<p class="dim">and ${r.romWrites.length - WRITES} more that were recorded.</p>`
+  }`;
+}
+
+function claims(r: Run): Markup {
+  if (r.claims.length === 0) return html`<p class="dim">Nothing was claimed about this run.</p>`;
+  return html`<h4>Claims</h4><ul>${join(
+    r.claims.map(
+      (x) =>
+        html`<li class="over">${x.holds ? '✓ holds' : html`<b class="ne">✗ broken</b>`}: ${x.claim}${!x.holds && html`; seen: ${x.seen ?? 'something else'}`} <small>${x.source}</small></li>`,
+    ),
+  )}</ul>`;
+}

@@ -1,0 +1,90 @@
+/** Exact counts, scenario by scenario, with the closed form beside what was measured. */
+import { FAULT_KINDS } from '../../engine/observation.ts';
+import { EXIT_KINDS, type Prediction, type Run, type ScenarioInfo } from '../../scenarios/comparison.ts';
+import { html, join, type Markup } from '../escape.ts';
+import { count, EXIT_HEADS, FAULT_HEADS, perOperation, totalDecisions } from '../words.ts';
+import { filterText, type Head, type Page, runsOf, table, tag, td, tdNumber } from './parts.ts';
+
+/** A table a scenario. */
+export function countsSection(page: Page): Markup {
+  const all = page.c.runs.flatMap((r) => r.predictions);
+  const equal = all.filter(agrees).length;
+  return html`<section id="counts"><h2>Exact counts</h2>
+<p>Counts are exact and the same on every machine. ${
+    all.length > 0 &&
+    html`${count(equal)} of ${count(all.length)} counts that have a closed form equal it; where one is known it stands beside the number, with <b class="ne">≠</b> where they differ.`
+  }</p>${join(page.c.scenarios.map((s) => scenarioCounts(page, s)))}</section>`;
+}
+
+const agrees = (p: Prediction): boolean => p.predicted === p.measured;
+
+function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
+  const runs = runsOf(page.c, s.name);
+  const params = Object.entries(s.params).map(([k, v]) => `${k}=${v}`);
+  const exits = EXIT_KINDS.filter((k) => runs.some((r) => r.exits[k] > 0));
+  const faults = FAULT_KINDS.filter((k) => runs.some((r) => r.faults[k] > 0));
+  const slots = runs.some((r) => r.slotOps > 0);
+  const cost = runs.some((r) => r.cost !== undefined);
+  const heads: Head[] = [
+    { text: 'strategy' },
+    { text: 'fate' },
+    ...exits.map((k) => ({ text: `exits: ${EXIT_HEADS[k]}`, n: true })),
+    ...faults.map((k) => ({ text: `faults: ${FAULT_HEADS[k]}`, n: true })),
+    ...(slots ? [{ text: 'slot ioctls', n: true }] : []),
+    { text: 'decisions taken', n: true },
+    { text: 'ROM' },
+    { text: 'operations', n: true },
+    { text: 'steps/op', n: true },
+    ...(cost ? [{ text: 'kernel insns/op, predicted', n: true }] : []),
+  ];
+  const row = (r: Run): Markup =>
+    html`<tr data-f="${filterText(r.scenario, r.strategy)}"><th scope="row"><a href="#${page.cellId(r.scenario, r.strategy)}">${r.strategy}</a></th><td>${tag(r.fate)}</td>${join(
+      [
+        ...exits.map((k) => counted(r, `exits.${k}`, r.exits[k])),
+        ...faults.map((k) => counted(r, `faults.${k}`, r.faults[k])),
+        ...(slots ? [counted(r, 'slotOps', r.slotOps)] : []),
+        tdNumber(count(totalDecisions(r))),
+        td(r.romIntact ? 'kept' : html`<b class="ne">LOST</b>`),
+        tdNumber(count(r.operations)),
+        tdNumber(perOperation(r.stepsPerOperation)),
+        ...(cost ? [tdNumber(r.cost ? perOperation(r.cost.perOperation) : '–')] : []),
+      ],
+    )}</tr>`;
+  return html`<div id="${page.scenarioId(s.name)}" data-box><h3>${s.name}</h3>
+<p class="over">${s.asks} <small>One operation is a ${s.operation}${params.length > 0 && ` (${params.join(', ')})`}. ${s.source}</small></p>
+${runs.length === 0 ? html`<p>Nothing was run.</p>` : table(`Counts of ${s.name}`, heads, runs.map(row))}${otherForms(runs)}</div>`;
+}
+
+/** A count, with its closed form when it has one. */
+function counted(r: Run, quantity: string, measured: number): Markup {
+  const p = r.predictions.find((x) => x.quantity === quantity);
+  if (p === undefined) return tdNumber(count(measured));
+  return html`<td class="n" data-v="${measured}">${count(measured)} ${closedForm(p)}</td>`;
+}
+
+const closedForm = (p: Prediction): Markup =>
+  agrees(p)
+    ? html`<span class="eq">= ${p.formula}</span>`
+    : html`<span class="ne">≠ ${p.formula} = ${count(p.predicted)}</span>`;
+
+/** Closed forms of quantities that have no column. */
+function otherForms(runs: readonly Run[]): Markup {
+  const rows = runs.flatMap((r) =>
+    r.predictions
+      .filter((p) => !/^(exits|faults)\.|^slotOps$/.test(p.quantity))
+      .map(
+        (p) =>
+          html`<tr data-f="${filterText(r.scenario, r.strategy)}"><th scope="row">${r.strategy}</th>${td(p.quantity)}${td(p.formula)}${tdNumber(count(p.predicted))}${tdNumber(count(p.measured))}${tdNumber(agrees(p) ? '0' : html`<b class="ne">${count(p.measured - p.predicted)}</b>`)}</tr>`,
+      ),
+  );
+  if (rows.length === 0) return html``;
+  const heads: Head[] = [
+    { text: 'strategy' },
+    { text: 'quantity' },
+    { text: 'closed form' },
+    { text: 'predicted', n: true },
+    { text: 'measured', n: true },
+    { text: 'deviation', n: true },
+  ];
+  return html`<details><summary>Other closed forms (${rows.length})</summary>${table('Closed forms', heads, rows)}</details>`;
+}
