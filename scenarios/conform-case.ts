@@ -267,4 +267,3 @@ function bytesOf(hex: string): Uint8Array {
 function hexOf(bytes: Uint8Array): string {
   return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 }
-

@@ -81,7 +81,10 @@ function conformOne(
   memo: DigestMemo,
   result: Conformance,
 ): void {
-  const tallies = [tallyOf(result.kernels, kernel.name), tallyOf(familiesOf(result, kernel.name), familyOf(c.id))];
+  const tallies = [
+    tallyOf(result.kernels, kernel.name),
+    tallyOf(familiesOf(result, kernel.name), familyOf(c.id)),
+  ];
   const expected = c.expect[kernel.name] ?? c.expect.stock;
   for (const t of tallies) t.cases++;
   if (expected === undefined || c.notRun?.includes(kernel.name) === true) {
@@ -117,7 +120,12 @@ function familyOf(id: string): string {
 }
 
 /** Everything in which two outcomes differ, in the order a reader would look. */
-export function compareOutcomes(id: string, kernel: string, expected: CaseOutcome, actual: CaseOutcome): Difference[] {
+export function compareOutcomes(
+  id: string,
+  kernel: string,
+  expected: CaseOutcome,
+  actual: CaseOutcome,
+): Difference[] {
   const found: Difference[] = [];
   const check = (field: string, want: string, got: string): void => {
     if (want !== got) found.push({ id, kernel, field, expected: want, actual: got });
