@@ -12,6 +12,8 @@ export interface Column {
   readonly align?: 'left' | 'right';
   /** Columns of one group stay together; the name stands above them. */
   readonly group?: string;
+  /** At least so wide. */
+  readonly min?: number;
   /** Paints a padded cell; given the row. Never changes its width. */
   readonly paint?: (cell: string, row: number) => string;
 }
@@ -68,7 +70,11 @@ function headLines(head: string): readonly [string, string] {
 }
 
 const columnWidth = (c: Column): number =>
-  Math.max(...headLines(c.head).map((h) => stringWidth(h)), ...c.cells.map((x) => stringWidth(x)));
+  Math.max(
+    c.min ?? 0,
+    ...headLines(c.head).map((h) => stringWidth(h)),
+    ...c.cells.map((x) => stringWidth(x)),
+  );
 
 /** Sets a table. The first column is repeated in every block; groups are never torn apart unless they must be. */
 export function textTable(
@@ -79,7 +85,7 @@ export function textTable(
   const [first, ...rest] = columns.map((c) => ({ ...c, head: visible(c.head), cells: c.cells.map(visible) }));
   if (first === undefined) return [];
   const label = { ...first, cells: first.cells.map((x) => clip(x, Math.max(12, Math.floor(width / 3)))) };
-  return blocks(rest, width - columnWidth(label)).flatMap((block, i) => [
+  return blocks(groups(rest).flatMap(roomForName), width - columnWidth(label)).flatMap((block, i) => [
     ...(i > 0 ? [''] : []),
     ...setBlock([label, ...block], dim),
   ]);
@@ -116,6 +122,14 @@ function groups(columns: readonly Column[]): Column[][] {
     else out.push([c]);
   }
   return out;
+}
+
+/** A group's columns together are at least as wide as its name above them. */
+function roomForName(group: readonly Column[]): Column[] {
+  const [first, ...others] = group;
+  if (first === undefined) return [];
+  const taken = others.reduce((n, c) => n + columnWidth(c) + 1, 0);
+  return [{ ...first, min: Math.max(columnWidth(first), stringWidth(first.group ?? '') - taken) }, ...others];
 }
 
 /** One block: group names, two lines of heads, a rule, the rows. */

@@ -1,0 +1,99 @@
+/** The HTML report as text: size, sameness, hostile words, ids, and that its policy allows only its own code. */
+import { describe, expect, test } from 'vitest';
+import type { ThreadClaimResult } from '../claims.ts';
+import { HOSTILE, SAMPLE_SCENARIOS, sampleComparison } from '../testing.ts';
+import { laneOf } from './life.ts';
+import { renderHtml } from './page.ts';
+import { idsFor } from './parts.ts';
+
+const thread: ThreadClaimResult[] = [
+  {
+    id: 'cold-read-crashes',
+    who: HOSTILE,
+    message: HOSTILE,
+    claim: HOSTILE,
+    scenarios: [HOSTILE],
+    strategies: ['mmap-prot-read'],
+    verdict: 'holds-if',
+    condition: HOSTILE,
+    evidence: HOSTILE,
+  },
+];
+const everything = sampleComparison({ scenarios: SAMPLE_SCENARIOS, cost: true, timing: true });
+
+/** What stands outside of the two elements whose text is not markup. */
+const withoutCode = (page: string): string => page.replaceAll(/<(style|script)>[\s\S]*?<\/\1>/g, '');
+
+describe('the HTML report', () => {
+  test('of all scenarios and strategies is under 3 MB, is written at once, and is the same twice', async () => {
+    const page = await renderHtml(everything);
+    expect(new TextEncoder().encode(page).length).toBeLessThan(3_000_000);
+    expect(await renderHtml(structuredClone(everything))).toBe(page);
+  }, 20_000);
+
+  test('hostile words stay text, wherever they come from', async () => {
+    const c = sampleComparison({
+      hostile: true,
+      cost: true,
+      timing: true,
+      broken: true,
+      strategies: ['coexist', HOSTILE],
+    });
+    const evil = { ...c, command: HOSTILE, version: HOSTILE, profile: HOSTILE };
+    const page = await renderHtml(evil, { thread, beside: { json: HOSTILE, csv: HOSTILE } });
+    const markup = withoutCode(page);
+    expect(page.match(/<script/g)).toHaveLength(1);
+    expect(markup).not.toMatch(/<img|<svg onload/);
+    // Outside of quoted attribute values there is no handler and no style.
+    const tags = markup.match(/<[a-z][^>]*>/g) ?? [];
+    for (const tag of tags) expect(tag.replaceAll(/="[^"]*"/g, '')).not.toMatch(/\b(on[a-z]+|style|src)\b/);
+    for (const c of page) expect(c === '\n' || !/[\p{Cc}\p{Cf}]/u.test(c)).toBe(true);
+    expect(page).toContain('&lt;img src=x onerror=alert(1)&gt;');
+  });
+
+  test('the policy names the hash of the one style and the one script, and nothing from outside', async () => {
+    const page = await renderHtml(sampleComparison());
+    const csp = /Content-Security-Policy" content="([^"]*)"/.exec(page)?.[1]?.replaceAll('&#39;', "'") ?? '';
+    expect(csp).toMatch(
+      /^default-src 'none'; style-src 'sha256-[^']+'; script-src 'sha256-[^']+'; base-uri 'none'/,
+    );
+    for (const [, name, code = ''] of page.matchAll(/<(style|script)>([\s\S]*?)<\/\1>/g)) {
+      const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(code));
+      expect(csp).toContain(`${name}-src 'sha256-${Buffer.from(hash).toString('base64')}'`);
+    }
+    expect(withoutCode(page)).not.toMatch(/https?:\/\/(?!www\.w3\.org\/)/);
+  });
+
+  test('every id is there once, and every link inside the page leads to one', async () => {
+    for (const c of [
+      everything,
+      sampleComparison({ hostile: true, cost: true, timing: true, broken: true }),
+    ]) {
+      const page = await renderHtml(c, { thread });
+      const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+      expect(new Set(ids).size).toBe(ids.length);
+      for (const [, to] of page.matchAll(/ (?:xlink:)?href="#([^"]*)"/g)) expect(ids).toContain(to);
+    }
+  });
+
+  test('a part with nothing to say is left out, of the page and of its bar', async () => {
+    const page = await renderHtml(sampleComparison());
+    for (const id of ['cost', 'timing', 'thread', 'broken']) expect(page).not.toContain(`href="#${id}"`);
+    expect(page).toContain('href="#exits"');
+    const empty = await renderHtml({ ...sampleComparison(), runs: [], strategies: [], scenarios: [] });
+    expect(empty).toContain('Nothing was run.');
+  });
+});
+
+test('names that look alike get ids of their own', () => {
+  const names = ['Rom Write', 'rom-write', 'rom_write', '', '###', 'rom-write-2'];
+  const id = idsFor(names);
+  expect(new Set(names.map(id)).size).toBe(names.length);
+  for (const name of names) expect(id(name)).toMatch(/^[a-z0-9-]+$/);
+});
+
+test('a step is drawn in the lane of whoever acts', () => {
+  expect(['guest', 'hardware', '__gfn_to_hva_many()', 'hva_to_pfn()', 'userspace'].map(laneOf)).toEqual([
+    0, 1, 2, 3, 4,
+  ]);
+});
