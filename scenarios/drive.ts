@@ -161,10 +161,8 @@ class Drive {
       this.audit(exit.physAddr, hexBytes(exit.data.subarray(0, exit.len)), 'mmio exit');
     }
     const offset = exit.physAddr - memory.place.at;
-    if (memory.device !== undefined) {
-      memory.device.write(offset, exit.len, exit.data);
-      this.vmm.followRomd(memory);
-    } else if (memory.unlocked) memory.poke(offset, exit.data.slice(0, exit.len));
+    if (memory.device !== undefined) memory.device.write(offset, exit.len, exit.data);
+    else if (memory.unlocked) memory.poke(offset, exit.data.slice(0, exit.len));
   }
 
   private port(): void {

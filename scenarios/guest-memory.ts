@@ -29,7 +29,15 @@ export class GuestMemory {
   unlocked = false;
   private readonly machine: Machine;
 
-  constructor(machine: Machine, place: Place, romLayout: Layout, slot: number, params: AnyParams) {
+  /** `onRomd` hears of a device that changes its mode. */
+  constructor(
+    machine: Machine,
+    place: Place,
+    romLayout: Layout,
+    slot: number,
+    params: AnyParams,
+    onRomd: (region: GuestMemory, on: boolean) => void,
+  ) {
     this.machine = machine;
     this.place = place;
     this.layout = place.kind === 'rom' ? romLayout : RAM_LAYOUT;
@@ -40,7 +48,8 @@ export class GuestMemory {
     this.expected = place.image.slice();
     // RAM that starts as zeros stays unallocated; a ROM is filled by its VMM.
     if (place.kind === 'rom' || place.content !== undefined) machine.poke(this.backing, 0, this.expected);
-    this.device = place.device?.({ bytes: place.bytes, get: this.get, set: this.set }, params);
+    const romd = (on: boolean): void => onRomd(this, on);
+    this.device = place.device?.({ bytes: place.bytes, get: this.get, set: this.set, romd }, params);
   }
 
   /** The strategy gives this region a slot at all. */

@@ -20,7 +20,7 @@ import type { Scenario } from './scenario.ts';
 import slotFlip from './slot-flip.ts';
 
 export { type ClaimRow, type Count, count, ends, lives } from './claims.ts';
-export type { Device, DeviceFactory, DeviceMemory } from './devices/device.ts';
+export type { Device, DeviceFactory, DeviceHost } from './devices/device.ts';
 export { pflash } from './devices/pflash-cfi01.ts';
 export { Guest } from './guest.ts';
 export { type Checked, checkScenario, checkStrategy } from './modules.ts';

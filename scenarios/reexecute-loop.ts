@@ -8,8 +8,8 @@ import { defineScenario } from './scenario.ts';
 import {
   COPY_ON_WRITE,
   SKIPS,
-  UNFIXED,
   UNFLAGGED_READONLY,
+  V3_NOT_RETRIED,
   V5_RETRIES,
   V6_GIVES_UP,
   WRITABLE,
@@ -52,7 +52,8 @@ export default defineScenario({
       {
         ...same(UNFLAGGED_READONLY, ends('efault', WRITE_KILLS, { operations: 1 })),
         ...same(['readonly-memslot', 'coexist', 'gup-nowait-reasons'], givesUp),
-        ...same(UNFIXED, loops),
+        ...same(['readonly-memslot-v4', 'readonly-memslot-v5'], loops),
+        'readonly-memslot-v3': ends('internal-error', V3_NOT_RETRIED, { operations: 1 }),
         'private-cow': lives(COPY_ON_WRITE),
         'no-slot-mmio': ends('internal-error', 'reexecute_instruction(): no memslot, no retry', {
           operations: 1,

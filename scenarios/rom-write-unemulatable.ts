@@ -8,8 +8,8 @@ import {
   LOOPING,
   MMIO_FAILS_AGAIN,
   SKIPS,
-  UNFIXED,
   UNFLAGGED_READONLY,
+  V3_NOT_RETRIED,
   V5_RETRIES,
   V6_GIVES_UP,
   WRITABLE,
@@ -37,7 +37,8 @@ export default defineScenario({
       {
         ...same(UNFLAGGED_READONLY, ends('efault', WRITE_KILLS, { operations: 0 })),
         ...same(['readonly-memslot', 'coexist', 'gup-nowait-reasons'], givesUp),
-        ...same(UNFIXED, loops),
+        ...same(['readonly-memslot-v4', 'readonly-memslot-v5'], loops),
+        'readonly-memslot-v3': ends('internal-error', V3_NOT_RETRIED, { operations: 0 }),
         'private-cow': lives(COPY_ON_WRITE),
         'no-slot-mmio': ends('internal-error', 'reexecute_instruction(): no memslot, no retry', {
           operations: 0,

@@ -1,6 +1,6 @@
 /** OVMF asks what its flash is, by writing commands to it and reading what comes back. */
 import { count, ends, everyStrategy, lives, same } from './claims.ts';
-import type { Device, DeviceMemory } from './devices/device.ts';
+import type { Device, DeviceHost } from './devices/device.ts';
 import {
   CLEAR_STATUS,
   PflashCfi01,
@@ -34,9 +34,9 @@ const SEARCHED = 17;
 const PROBE = 'edk2, QemuFlashDetected()';
 const BHYVE = 'a probe of a read-only mapping kills the VM, as on bhyve (uefi-edk2 issue 8)';
 
-function chip(memory: DeviceMemory, { drive }: AnyParams): Device {
-  if (drive === 'rom') return unwritable(memory);
-  return new PflashCfi01(memory, { blockBytes: BLOCK_BYTES, readOnly: drive === 'read-only' });
+function chip(host: DeviceHost, { drive }: AnyParams): Device {
+  if (drive === 'rom') return unwritable(host);
+  return new PflashCfi01(host, { blockBytes: BLOCK_BYTES, readOnly: drive === 'read-only' });
 }
 
 export default defineScenario({

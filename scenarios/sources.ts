@@ -11,6 +11,8 @@ export const GUP_REASONS = 'Xiao, 16 August 2012: gup could tell the fault reaso
 export const V3_CACHES = 'changelog of v4, 17 July 2012: MMIO info was cached by a write to a read-only slot';
 export const V5_RETRIES =
   'changelog of v6, 20 August 2012: endless retry of an instruction KVM cannot handle';
+export const V3_NOT_RETRIED =
+  'kvm_mmu_page_fault(): an address cached as MMIO is emulated without leave to retry, so v3 escapes the loop';
 export const V6_GIVES_UP =
   'reexecute_instruction() of 3.7; Xiao, 16 August 2012: simply exit via KVM_EXIT_INTERNAL_ERROR';
 export const MMIO_FAILS_AGAIN = 'Xiao, 16 August 2012: after the MMIO, the emulation will fail again';
@@ -25,4 +27,3 @@ export const OWN = 'own reasoning';
 /** Strategies that agree on most questions, for the tables of claims. */
 export const UNFLAGGED_READONLY = ['mmap-prot-read', 'shm-multi-map'] as const;
 export const FLAGGED = ['readonly-memslot', 'readonly-memslot-v4', 'readonly-memslot-v5', 'coexist'] as const;
-export const UNFIXED = ['readonly-memslot-v3', 'readonly-memslot-v4', 'readonly-memslot-v5'] as const;

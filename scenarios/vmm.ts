@@ -28,7 +28,14 @@ export class Vmm {
     this.places = places;
     for (const place of places) {
       if (place.kind !== 'rom' && place.kind !== 'ram') continue;
-      const region = new GuestMemory(machine, place, strategy.layout, this.regions.length, params);
+      const region = new GuestMemory(
+        machine,
+        place,
+        strategy.layout,
+        this.regions.length,
+        params,
+        this.followRomd,
+      );
       this.regions.push(region);
       if (!place.absent) this.must(`creating the slot of '${place.name}'`, region.install());
     }
@@ -117,15 +124,6 @@ export class Vmm {
     this.flip(region, region.flags | ((region.layout.slotFlags ?? 0) & KVM_MEM_READONLY));
   }
 
-  /** A device's memory follows its mode: a slot in array mode, none in command mode. */
-  followRomd(region: GuestMemory): void {
-    const device = region.device;
-    if (device === undefined || this.strategy.vmm?.romd !== 'slot' || device.romd === region.installed)
-      return;
-    if (device.romd) this.install(region.place.name);
-    else this.remove(region.place.name);
-  }
-
   /** Remembers a value for the run's claims. */
   note(name: string, value: number | string): void {
     this.notes[name] = value;
@@ -145,6 +143,13 @@ export class Vmm {
     this.count();
     this.must('creating the slot', region.install(flags));
   }
+
+  /** A device's memory follows its mode at once: a slot in array mode, none in command mode. */
+  private readonly followRomd = (region: GuestMemory, on: boolean): void => {
+    if (this.strategy.vmm?.romd !== 'slot') return;
+    if (on) this.install(region.place.name);
+    else this.remove(region.place.name);
+  };
 
   private count(): void {
     this.slotOps += 1;

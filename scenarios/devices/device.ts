@@ -1,12 +1,14 @@
 /** What answers a guest's MMIO: the interface of the VMM's devices. */
 import type { AnyParams } from '../params.ts';
 
-/** The memory behind a device, as the VMM's alias reaches it. */
-export interface DeviceMemory {
-  /** Length in bytes. */
+/** What a device has of its VMM: the memory behind it, as the VMM's alias reaches it, and the guest's view. */
+export interface DeviceHost {
+  /** Length of the memory in bytes. */
   readonly bytes: number;
   get(offset: number): number;
   set(offset: number, value: number): void;
+  /** Lets the guest read the memory directly from now on (ROMD), or takes that away. */
+  romd(on: boolean): void;
 }
 
 /** One device. Offsets are from the start of its region. */
@@ -15,11 +17,7 @@ export interface Device {
   read(offset: number, len: number, data: Uint8Array): void;
   /** A write of `len` bytes. */
   write(offset: number, len: number, data: Uint8Array): void;
-  /** True while the guest may read the memory directly (ROMD); the VMM then gives it a slot. */
-  readonly romd: boolean;
-  /** How often `romd` changed: what a VMM with slots pays for. */
-  readonly romdChanges: number;
 }
 
-/** Makes the device of one run; `params` are the scenario's. */
-export type DeviceFactory = (memory: DeviceMemory, params: AnyParams) => Device;
+/** Makes the device of one run; `params` are the scenario's. The guest starts with direct access. */
+export type DeviceFactory = (host: DeviceHost, params: AnyParams) => Device;

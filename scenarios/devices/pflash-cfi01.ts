@@ -5,7 +5,7 @@
  * The model follows what the device of QEMU (`pflash_cfi01`) does, including what a real chip would not: a
  * block is erased at the first of the two erase cycles, and clearing the status returns to array mode.
  */
-import type { Device, DeviceMemory } from './device.ts';
+import type { Device, DeviceHost } from './device.ts';
 
 /** The chip's commands. */
 export const PROGRAM_BYTE = 0x10;
@@ -46,7 +46,7 @@ export interface PflashCounts {
 
 /** The chip of one run. */
 export class PflashCfi01 implements Device {
-  private readonly memory: DeviceMemory;
+  private readonly host: DeviceHost;
   private readonly spec: PflashSpec;
   /** The command being carried out; READ_ARRAY when there is none. */
   private command = READ_ARRAY;
@@ -56,11 +56,10 @@ export class PflashCfi01 implements Device {
   /** Data bytes a buffered write still expects. */
   private bufferLeft = 0;
   private readonly tally = { programs: 0, erases: 0 };
-  romd = true;
-  romdChanges = 0;
+  private romd = true;
 
-  constructor(memory: DeviceMemory, spec: PflashSpec) {
-    this.memory = memory;
+  constructor(host: DeviceHost, spec: PflashSpec) {
+    this.host = host;
     this.spec = spec;
   }
 
@@ -80,7 +79,7 @@ export class PflashCfi01 implements Device {
   private readByte(offset: number): number {
     switch (this.command) {
       case READ_ARRAY:
-        return this.memory.get(offset);
+        return this.host.get(offset);
       case READ_ID:
         return ID[offset & 1] ?? 0;
       case CFI_QUERY:
@@ -174,14 +173,15 @@ export class PflashCfi01 implements Device {
   }
 
   private setRomd(on: boolean): void {
-    if (this.romd !== on) this.romdChanges += 1;
+    if (this.romd === on) return;
     this.romd = on;
+    this.host.romd(on);
   }
 
   private program(offset: number, value: number): void {
     this.tally.programs += 1;
     if (this.spec.readOnly) this.status |= STATUS_PROGRAM_FAILED;
-    else this.memory.set(offset, value);
+    else this.host.set(offset, value);
   }
 
   private erase(offset: number): void {
@@ -191,13 +191,13 @@ export class PflashCfi01 implements Device {
       return;
     }
     const start = offset - (offset % this.spec.blockBytes);
-    for (let i = start; i < Math.min(start + this.spec.blockBytes, this.memory.bytes); i++)
-      this.memory.set(i, 0xff);
+    for (let i = start; i < Math.min(start + this.spec.blockBytes, this.host.bytes); i++)
+      this.host.set(i, 0xff);
   }
 }
 
 /** A flash chip for a `rom` region's `device`. */
 export const pflash =
   (spec: PflashSpec) =>
-  (memory: DeviceMemory): PflashCfi01 =>
-    new PflashCfi01(memory, spec);
+  (host: DeviceHost): PflashCfi01 =>
+    new PflashCfi01(host, spec);

@@ -1,21 +1,19 @@
 /** A mask ROM: what is written to it goes nowhere. */
-import type { Device, DeviceMemory } from './device.ts';
+import type { Device, DeviceHost } from './device.ts';
 
 class Unwritable implements Device {
-  readonly romd = true;
-  readonly romdChanges = 0;
-  private readonly memory: DeviceMemory;
+  private readonly host: DeviceHost;
 
-  constructor(memory: DeviceMemory) {
-    this.memory = memory;
+  constructor(host: DeviceHost) {
+    this.host = host;
   }
 
   read(offset: number, len: number, data: Uint8Array): void {
-    for (let i = 0; i < len; i++) data[i] = this.memory.get(offset + i);
+    for (let i = 0; i < len; i++) data[i] = this.host.get(offset + i);
   }
 
   write(): void {}
 }
 
 /** A ROM for a region's `device`. */
-export const unwritable = (memory: DeviceMemory): Device => new Unwritable(memory);
+export const unwritable = (host: DeviceHost): Device => new Unwritable(host);
