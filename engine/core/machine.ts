@@ -31,7 +31,7 @@ export interface CoreOptions {
   readonly paging?: Paging;
   /**
    * Guest instructions one `run()` may take before the guest counts as endless; a VM exit weighs as much as
-   * 1,024 of them.
+   * 64 of them.
    */
   readonly budget?: number;
 }

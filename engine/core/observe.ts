@@ -5,8 +5,8 @@
 import { PAGE_SHIFT } from '../abi.ts';
 import { FACT_WORDS } from '../facts.ts';
 import type { FaultKind, Observation } from '../observation.ts';
-import { type Decision, DECISIONS, type FaultPolicy, type Patch } from '../policy.ts';
-import { type Step, STEPS } from '../steps.ts';
+import { DECISIONS, type Decision, type FaultPolicy, type Patch } from '../policy.ts';
+import { STEPS, type Step } from '../steps.ts';
 import type { AddressSpace } from './host/address-space.ts';
 import {
   compileSeries,

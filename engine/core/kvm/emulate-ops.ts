@@ -47,7 +47,14 @@ export class KvmEmulateOps implements EmulateOps {
   canUseGpa: () => boolean = () => false;
   /** kvm_page_track_write(). */
   onGuestWrite: (gfn: number) => void = () => {};
-  readonly pio: PioState = { count: 0, size: 0, port: 0, isIn: false, data: new Uint8Array(64), answered: false };
+  readonly pio: PioState = {
+    count: 0,
+    size: 0,
+    port: 0,
+    isIn: false,
+    data: new Uint8Array(64),
+    answered: false,
+  };
   readonly #mmu: Mmu;
   readonly #regs: Regs;
   readonly #mmio: MmioState;
@@ -165,8 +172,10 @@ export class KvmEmulateOps implements EmulateOps {
     const known = this.gpaAvailable && linear % 4096 === gpa % 4096 && this.canUseGpa();
     let device = false;
     if (!known) {
-      device = this.#mmu.matchesMmioGva(linear);
-      gpa = device ? this.#mmu.mmioCache.gfn * 4096 + (linear % 4096) : this.#gpa(linear, write ? ACCESS_WRITE : ACCESS_READ);
+      device = this.#mmu.matchesMmioGva(linear) && (!write || this.#mmu.mmioCache.writable);
+      gpa = device
+        ? this.#mmu.mmioCache.gfn * 4096 + (linear % 4096)
+        : this.#gpa(linear, write ? ACCESS_WRITE : ACCESS_READ);
       if (gpa < 0) return X86EMUL_PROPAGATE_FAULT;
     }
     const gfn = Math.floor(gpa / 4096);

@@ -12,10 +12,10 @@ import { F_WRITE } from '../../facts.ts';
 import type { ExitRecord } from '../../machine.ts';
 import { EMULATION_FAILURE_INTERNAL_ERROR, EMULATION_FAILURE_MMIO } from '../../policy.ts';
 import { STEP_INDEX } from '../../steps.ts';
+import { EV_EMULATE } from '../vm.ts';
 import type { Emulator } from '../x86/emulator.ts';
 import { EMULATION_FAILED, EMULATION_RESTART } from '../x86/ports.ts';
 import type { Regs } from '../x86/regs.ts';
-import { EV_EMULATE } from '../vm.ts';
 import type { KvmEmulateOps } from './emulate-ops.ts';
 import { V_FAILURE_SHIFT, V_REEXECUTE } from './fault-path.ts';
 import type { LifeRecorder } from './life.ts';
@@ -57,6 +57,8 @@ export interface EmulationHost {
   /** PENDING_*. */
   pending: number;
   queueException(vector: number, errorCode: number): void;
+  /** kvm_clear_exception_queue(): emulation begins, what was being delivered is forgotten. */
+  clearExceptionQueue(): void;
   /** The guest-physical address behind a fault's address: itself, or a walk under shadow paging; -1 if unmapped. */
   faultGpa(address: number): number;
   /** The fault address is guest-physical (`root_role.direct`). */
@@ -84,6 +86,7 @@ export class Emulation {
     const { emulator, ops, mmu, life } = this.#vcpu;
     const { vm } = mmu;
     if ((type & EMULTYPE_NO_DECODE) === 0) {
+      this.#vcpu.clearExceptionQueue();
       ops.gpaAvailable = false;
       vm.count(STEP_INDEX['emulate-decode']);
       if (emulator.decode() === EMULATION_FAILED) return this.#decodeFailed(address, type);
@@ -91,7 +94,8 @@ export class Emulation {
       if (this.#retryInstruction(address, type)) {
         this.retried++;
         vm.count(STEP_INDEX['emulate-retry']);
-        if (life.open) life.note('retry_instruction()', 'not a page-table write: let the guest try once more first');
+        if (life.open)
+          life.note('retry_instruction()', 'not a page-table write: let the guest try once more first');
         return ENTER_GUEST;
       }
     }
@@ -124,7 +128,7 @@ export class Emulation {
 
   #finish(): number {
     const { emulator, ops, mmio, regs, life, mmu } = this.#vcpu;
-    mmu.vm.record(EV_EMULATE, regs.rip, emulator.insn.length, mmio.needed ? 1 : 0);
+    mmu.vm.record(EV_EMULATE, regs.rip, emulator.insn.len, mmio.needed ? 1 : 0);
     if (emulator.haveException) {
       this.#vcpu.queueException(emulator.vector, emulator.errorCode);
       if (emulator.vector === 14) regs.cr2 = emulator.faultAddress;
@@ -204,10 +208,13 @@ export class Emulation {
     const gpa = this.#vcpu.faultGpa(address);
     if (gpa < 0) return true;
     const word = this.#vcpu.mmu.wordOf(Math.floor(gpa / 4096), F_WRITE);
-    const again = (this.#vcpu.mmu.vm.verdicts[word]! & V_REEXECUTE) !== 0 && (type & EMULTYPE_WRITE_PF_TO_SP) === 0;
+    const again =
+      (this.#vcpu.mmu.vm.verdicts[word]! & V_REEXECUTE) !== 0 && (type & EMULTYPE_WRITE_PF_TO_SP) === 0;
     const { life } = this.#vcpu;
     if (life.open) {
-      const says = again ? 'enter the guest again, it may work now' : 'entering the guest again would not help';
+      const says = again
+        ? 'enter the guest again, it may work now'
+        : 'entering the guest again would not help';
       life.decided('reexecute_instruction()', `emulation failed; ${says}`, 'reexecuteInstruction', word);
     }
     if (again) this.reexecuted++;
@@ -222,7 +229,9 @@ export class Emulation {
     const word = gpa < 0 ? 0 : mmu.wordOf(Math.floor(gpa / 4096), F_WRITE);
     // Only an access that faulted can leave any other way: the series knows nothing of other failures.
     const fault = (type & EMULTYPE_PF) !== 0;
-    const verdict = fault ? (mmu.vm.verdicts[word]! >>> V_FAILURE_SHIFT) & 3 : EMULATION_FAILURE_INTERNAL_ERROR;
+    const verdict = fault
+      ? (mmu.vm.verdicts[word]! >>> V_FAILURE_SHIFT) & 3
+      : EMULATION_FAILURE_INTERNAL_ERROR;
     mmu.vm.count(STEP_INDEX['emulate-failure']);
     mmu.vm.record(EV_EMULATE, regs.rip, -1, verdict);
     if (life.open) {
@@ -237,7 +246,8 @@ export class Emulation {
     }
     if (verdict !== EMULATION_FAILURE_MMIO) return ENTER_GUEST;
     exit.reason = KVM_EXIT_MMIO;
-    exit.physAddr = 0;
+    // Whatever the emulator last took for a guest-physical address: after a failed decode, an older fault's.
+    exit.physAddr = this.#vcpu.ops.gpaValue;
     exit.len = 0;
     exit.isWrite = true;
     return EXIT_TO_USER;

@@ -6,7 +6,7 @@
  * verdicts go into a table; explanations and step counts walk it again with somebody watching.
  * Source: kvm_faultin_pfn(), __gfn_to_pfn_memslot(), hva_to_pfn() and kvm_handle_error_pfn() of Linux 6.1.
  */
-import { type Facts, FACT_WORDS, factsOf, F_WRITE, LEGAL_WORDS } from '../../facts.ts';
+import { F_WRITE, FACT_WORDS, type Facts, factsOf, LEGAL_WORDS } from '../../facts.ts';
 import {
   applySeries,
   BAD_PAGE_EFAULT,
@@ -59,7 +59,11 @@ const nobody: Watch = () => {};
 /** Walks the fault path for one word; returns the verdict. */
 export function walkFault(word: number, kvm: FaultPolicy, watch: Watch = nobody): number {
   const f = factsOf(word);
-  watch('kvm_mmu_page_fault()', f.write ? 'a write that stage 2 does not allow' : 'no stage-2 entry', 'page-fault');
+  watch(
+    'kvm_mmu_page_fault()',
+    f.write ? 'a write that stage 2 does not allow' : 'no stage-2 entry',
+    'page-fault',
+  );
   let pfn = faultPfn(f, kvm, true, watch);
   if (pfn === KVM_PFN_ERR_NEEDS_IO) {
     if (mayGoAsync(f, kvm)) {
@@ -142,7 +146,9 @@ function gupRefusal(f: Facts, nowait: boolean): string {
   if (!f.vmRead) return 'get_user_pages: -EFAULT, the mapping may not be read';
   if (f.write && !f.vmWrite) return 'get_user_pages: -EFAULT, the mapping may not be written';
   if (f.sigbus) return 'get_user_pages: -EFAULT, the page is past the end of the file';
-  return nowait ? 'get_user_pages: 0 pages, it would have to wait for the disk (and has started the read)' : 'no page';
+  return nowait
+    ? 'get_user_pages: 0 pages, it would have to wait for the disk (and has started the read)'
+    : 'no page';
 }
 
 function gupFailedSays(pfn: PfnVerdict): string {
@@ -154,7 +160,8 @@ function gupFailedSays(pfn: PfnVerdict): string {
 function watchGup(f: Facts, nowait: boolean, watch: Watch): void {
   watch('hva_to_pfn_slow()', 'get_user_pages gives the page', 'gup-slow');
   if (needsFaultIn(f)) {
-    if (f.cold && !nowait) watch('filemap_fault()', 'the host reads the page from the disk and waits', 'host-io');
+    if (f.cold && !nowait)
+      watch('filemap_fault()', 'the host reads the page from the disk and waits', 'host-io');
     watch('handle_mm_fault()', 'the host maps the page', 'host-minor-fault');
   }
   if (f.write || f.slotReadonly) return;

@@ -14,10 +14,10 @@ import {
   PFERR_USER,
   PFERR_WRITE,
 } from '../../abi.ts';
+import { TLB, TLB_ENTRIES, type Vm } from '../vm.ts';
 import { CPU_EXIT_NPF, CPU_GUEST_PF, CPU_OK, type CpuBus } from '../x86/ports.ts';
 import { CR0_PG, type Regs } from '../x86/regs.ts';
-import { TLB, TLB_ENTRIES, type Vm } from '../vm.ts';
-import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, Walk, WALK_OK, WALK_PAGE_FAULT } from './guest-walk.ts';
+import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, WALK_OK, WALK_PAGE_FAULT, Walk } from './guest-walk.ts';
 import type { ShadowTables } from './shadow.ts';
 import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from './stage2.ts';
 

@@ -69,12 +69,20 @@ export class Walk {
       const address = (high & ADDRESS_HIGH) * 2 ** 32 + ((low & ~0xfff) >>> 0);
       const leaf = level === 1 || (level < 4 && (low & PT_PAGE_SIZE) !== 0);
       if (!leaf) {
-        if ((low & PT_ACCESSED) === 0 && !via.setBits(at, entryGpa, PT_ACCESSED)) return this.#fault(access, 0);
+        if ((low & PT_ACCESSED) === 0 && !via.setBits(at, entryGpa, PT_ACCESSED))
+          return this.#fault(access, 0);
         table = address;
         continue;
       }
       if (address % size >= 0x2000) return this.#fault(access, PFERR_PRESENT | PFERR_RSVD);
-      return this.#leaf(regs, { at, low, entryGpa, page: address - (address % size) }, linear % size, access, rights, via);
+      return this.#leaf(
+        regs,
+        { at, low, entryGpa, page: address - (address % size) },
+        linear % size,
+        access,
+        rights,
+        via,
+      );
     }
     return WALK_UNREACHABLE;
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EEXIST, EINVAL, ENOENT, KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '../../abi.ts';
-import { createCoreMachine, type CoreMachine } from '../machine.ts';
+import { type CoreMachine, createCoreMachine } from '../machine.ts';
 import { slotRecordOf } from './memslots.ts';
 
 const MIB = 2 ** 20;
@@ -72,23 +72,39 @@ describe('the index over gfn', () => {
   it('finds the slot of every gfn, however slots come and go', () => {
     const slot = fc.record({ at: fc.nat(4000), pages: fc.integer({ min: 1, max: 1200 }) });
     fc.assert(
-      fc.property(fc.array(slot, { maxLength: 12 }), fc.array(fc.nat(11), { maxLength: 6 }), (slots, gone) => {
-        const { m, hva } = machineWithMemory(8 * MIB);
-        const live = new Map<number, { at: number; pages: number }>();
-        slots.forEach((s, id) => {
-          const region = { slot: id, flags: 0, guestPhysAddr: s.at * 4096, memorySize: s.pages * 4096, userspaceAddr: hva };
-          if (m.setUserMemoryRegion(region) === 0) live.set(id, s);
-        });
-        for (const id of gone) {
-          const ret = m.setUserMemoryRegion({ slot: id, flags: 0, guestPhysAddr: 0, memorySize: 0, userspaceAddr: 0 });
-          expect(ret).toBe(live.delete(id) ? 0 : -EINVAL);
-        }
-        for (let gfn = 0; gfn < 5300; gfn += 7) {
-          const owner = [...live].find(([, s]) => gfn >= s.at && gfn < s.at + s.pages);
-          const record = slotRecordOf(m.vm, gfn);
-          expect(m.mmu.slots.slotOfRecord(record)?.id).toBe(owner?.[0]);
-        }
-      }),
+      fc.property(
+        fc.array(slot, { maxLength: 12 }),
+        fc.array(fc.nat(11), { maxLength: 6 }),
+        (slots, gone) => {
+          const { m, hva } = machineWithMemory(8 * MIB);
+          const live = new Map<number, { at: number; pages: number }>();
+          slots.forEach((s, id) => {
+            const region = {
+              slot: id,
+              flags: 0,
+              guestPhysAddr: s.at * 4096,
+              memorySize: s.pages * 4096,
+              userspaceAddr: hva,
+            };
+            if (m.setUserMemoryRegion(region) === 0) live.set(id, s);
+          });
+          for (const id of gone) {
+            const ret = m.setUserMemoryRegion({
+              slot: id,
+              flags: 0,
+              guestPhysAddr: 0,
+              memorySize: 0,
+              userspaceAddr: 0,
+            });
+            expect(ret).toBe(live.delete(id) ? 0 : -EINVAL);
+          }
+          for (let gfn = 0; gfn < 5300; gfn += 7) {
+            const owner = [...live].find(([, s]) => gfn >= s.at && gfn < s.at + s.pages);
+            const record = slotRecordOf(m.vm, gfn);
+            expect(m.mmu.slots.slotOfRecord(record)?.id).toBe(owner?.[0]);
+          }
+        },
+      ),
       { numRuns: 60 },
     );
   });

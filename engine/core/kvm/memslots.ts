@@ -145,7 +145,8 @@ export class Memslots {
     h[at + SLOT_BASE_GFN] = slot.baseGfn;
     h[at + SLOT_FACTS] = this.#facts(slot);
     h[at + SLOT_PTES] = slot.mapping?.ptes ?? 0;
-    h[at + SLOT_PTE_OFFSET] = slot.mapping === undefined ? 0 : slot.userspaceAddr / PAGE_SIZE - slot.mapping.startHvn;
+    h[at + SLOT_PTE_OFFSET] =
+      slot.mapping === undefined ? 0 : slot.userspaceAddr / PAGE_SIZE - slot.mapping.startHvn;
     h[at + SLOT_DIRTY] = 0;
     const logs = (slot.flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0;
     if (logs) {
@@ -198,7 +199,8 @@ export class Memslots {
   getDirtyLog(id: number): DirtyLog {
     const slot = this.#slots.get(id);
     const bitmap = new Uint8Array(Math.ceil((slot?.npages ?? 0) / 8));
-    if (id >>> 16 >= KVM_ADDRESS_SPACE_NUM || (id & 0xffff) >= KVM_USER_MEM_SLOTS) return { ret: -EINVAL, bitmap };
+    if (id >>> 16 >= KVM_ADDRESS_SPACE_NUM || (id & 0xffff) >= KVM_USER_MEM_SLOTS)
+      return { ret: -EINVAL, bitmap };
     if (slot === undefined) return { ret: -ENOENT, bitmap };
     const { h } = this.#vm;
     const dirty = h[slot.record + SLOT_DIRTY]!;

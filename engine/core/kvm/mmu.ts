@@ -4,8 +4,8 @@
  * translation is theirs or nobody's (nested paging, or paging off); shadow.ts adds shadow page tables.
  */
 import { GFN_LIMIT, KVM_MEM_READONLY, PAGE_SIZE } from '../../abi.ts';
-import { F_SLOT, F_SLOT_READONLY, F_VM_READ, F_WRITE } from '../../facts.ts';
 import { assert } from '../../assert.ts';
+import { F_SLOT, F_SLOT_READONLY, F_VM_READ, F_WRITE } from '../../facts.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import { type AddressSpace, PTE_FACTS, PTE_FRAME_SHIFT } from '../host/address-space.ts';
 import { EV_FAULT, type Vm, WORDS } from '../vm.ts';
@@ -37,8 +37,8 @@ import {
   SPTE_MMU_WRITABLE,
   SPTE_PRESENT,
   SPTE_WRITE,
-  spteOf,
   Stage2,
+  spteOf,
 } from './stage2.ts';
 
 /** What a page fault came to. Positive: enter the guest, or emulate; negative: KVM_RUN's error. */
@@ -54,6 +54,8 @@ export interface MmioCache {
   gva: number;
   /** Guest frame, 0 for none. */
   gfn: number;
+  /** The guest's tables allow writing there (`mmio_access`): a clean page's do not yet. */
+  writable: boolean;
   generation: number;
 }
 
@@ -63,7 +65,7 @@ export class Mmu {
   readonly host: AddressSpace;
   readonly slots: Memslots;
   readonly stage2: Stage2;
-  readonly mmioCache: MmioCache = { gva: 0, gfn: 0, generation: -1 };
+  readonly mmioCache: MmioCache = { gva: 0, gfn: 0, writable: true, generation: -1 };
   /** kvm_memslots()->generation: MMIO information of another generation is stale. */
   generation = 0;
   /** tdp_enabled. */
@@ -116,9 +118,10 @@ export class Mmu {
   }
 
   /** vcpu_cache_mmio_info(). */
-  cacheMmio(gva: number, gfn: number): void {
+  cacheMmio(gva: number, gfn: number, writable = true): void {
     this.mmioCache.gva = this.nested ? 0 : gva - (gva % PAGE_SIZE);
     this.mmioCache.gfn = gfn;
+    this.mmioCache.writable = writable;
     this.mmioCache.generation = this.generation;
   }
 

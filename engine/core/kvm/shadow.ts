@@ -13,8 +13,8 @@ import type { Regs } from '../x86/regs.ts';
 import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_MAP } from './fault-path.ts';
 import { ACCESS_READ, ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
 import { type Mmu, PF_EFAULT, PF_EMULATE, PF_FIXED, PF_RETRY } from './mmu.ts';
-import { SPTE_FRAME_SHIFT, SPTE_MMIO } from './stage2.ts';
 import type { SoftWalk } from './soft-walk.ts';
+import { MMIO_GEN_MASK, SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT } from './stage2.ts';
 
 /** The guest's own tables refuse the access: it gets the #PF (FNAME(page_fault)()). */
 export const PF_INJECT = 4;
@@ -25,6 +25,8 @@ export class ShadowTables {
   readonly #regs: Regs;
   readonly #walk: SoftWalk;
   readonly #entries = new Map<number, number>();
+  /** What MMIO entries stand for. */
+  readonly #mmioPages = new Map<number, { gfn: number; writable: boolean }>();
   /** Guest frames that hold the guest's page tables: writes to them are emulated. */
   readonly #tracked = new Set<number>();
 
@@ -77,20 +79,18 @@ export class ShadowTables {
     switch (verdict & V_ACTION) {
       case V_MAP: {
         const spte = mmu.makeSpte(gfn, verdict);
-        // A read of a page whose guest dirty bit is clear, or which holds tables, must not let writes through.
-        const mayWrite = write || (this.#walk.leafDirty && this.#walk.leafWritable);
-        const readonly = (mmu.frame << SPTE_FRAME_SHIFT) | 1;
-        this.#entries.set(page, mayWrite && !this.#tracked.has(gfn) ? spte : readonly);
+        const readonly = (mmu.frame << SPTE_FRAME_SHIFT) | SPTE_PRESENT;
+        this.#entries.set(page, this.#mayWrite(write) && !this.#tracked.has(gfn) ? spte : readonly);
         mmu.vm.count(STEP_INDEX['stage2-map']);
         return PF_FIXED;
       }
       case V_EMULATE:
         return PF_EMULATE;
       case V_EMULATE_MMIO:
-        mmu.cacheMmio(linear, gfn);
-        this.#entries.set(page, SPTE_MMIO | ((mmu.generation & 0x7ffff) << SPTE_FRAME_SHIFT));
+        mmu.cacheMmio(linear, gfn, this.#mayWrite(write));
+        this.#entries.set(page, SPTE_MMIO | ((mmu.generation & MMIO_GEN_MASK) << SPTE_FRAME_SHIFT));
         mmu.vm.flushTlb();
-        this.#gfnOfMmio.set(page, gfn);
+        this.#mmioPages.set(page, { gfn, writable: this.#mayWrite(write) });
         return PF_EMULATE;
       case V_EFAULT:
         return PF_EFAULT;
@@ -99,13 +99,22 @@ export class ShadowTables {
     }
   }
 
-  readonly #gfnOfMmio = new Map<number, number>();
+  /**
+   * protect_clean_gpte(): a read of a page whose guest dirty bit is clear must not let writes through, or the
+   * bit would never be set.
+   */
+  #mayWrite(write: boolean): boolean {
+    return write || (this.#walk.leafDirty && this.#walk.leafWritable);
+  }
 
-  /** handle_mmio_page_fault(): the gfn an MMIO entry was made for, or -1 if the entry is stale. */
-  mmioGfn(linear: number): number {
+  /** handle_mmio_page_fault(): caches what an MMIO entry says; false if there is none, or it is stale. */
+  mmioPageFault(linear: number): boolean {
     const page = Math.floor(linear / 4096);
     const spte = this.entry(page);
-    const current = spte >>> SPTE_FRAME_SHIFT === (this.#mmu.generation & 0x7ffff);
-    return (spte & SPTE_MMIO) !== 0 && current ? (this.#gfnOfMmio.get(page) ?? -1) : -1;
+    const mmio = this.#mmioPages.get(page);
+    const current = spte >>> SPTE_FRAME_SHIFT === (this.#mmu.generation & MMIO_GEN_MASK);
+    if ((spte & SPTE_MMIO) === 0 || !current || mmio === undefined) return false;
+    this.#mmu.cacheMmio(linear, mmio.gfn, mmio.writable);
+    return true;
   }
 }

@@ -5,7 +5,7 @@
 import { PAGE_MASK, PAGE_SHIFT } from '../../abi.ts';
 import { F_SLOT_READONLY } from '../../facts.ts';
 import type { Regs } from '../x86/regs.ts';
-import { Walk, WALK_PAGE_FAULT, WALK_UNREACHABLE } from './guest-walk.ts';
+import { WALK_PAGE_FAULT, WALK_UNREACHABLE, Walk } from './guest-walk.ts';
 import type { Mmu } from './mmu.ts';
 
 const PT_WRITABLE = 1 << 1;

@@ -19,7 +19,7 @@ export const SPTE_MMIO = 1 << 4;
 export const SPTE_FRAME_SHIFT = 11;
 
 /** MMIO entries carry as many bits of the slot generation as the kernel's (19). */
-const MMIO_GEN_MASK = 0x7ffff;
+export const MMIO_GEN_MASK = 0x7ffff;
 
 /** What fast_page_fault() may fix: write access taken for the dirty log and nothing else. */
 export const SPTE_FAST_FIXABLE = SPTE_PRESENT | SPTE_HOST_WRITABLE | SPTE_MMU_WRITABLE;

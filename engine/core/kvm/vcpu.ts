@@ -21,6 +21,7 @@ import { F_WRITE } from '../../facts.ts';
 import type { ExitRecord, VcpuSetup } from '../../machine.ts';
 import type { FaultPolicy } from '../../policy.ts';
 import { STEP_INDEX } from '../../steps.ts';
+import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
 import { Cpu } from '../x86/cpu.ts';
 import { Emulator } from '../x86/emulator.ts';
 import {
@@ -33,7 +34,6 @@ import {
   CPU_OK,
 } from '../x86/ports.ts';
 import { CR0_PG, RAX, RCX, RDI, Regs, RSI, RSP } from '../x86/regs.ts';
-import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
 import {
   EMULTYPE_ALLOW_RETRY_PF,
   EMULTYPE_NO_DECODE,
@@ -59,8 +59,9 @@ import { SoftWalk } from './soft-walk.ts';
 
 /** VM exits in a row after which a guest that has not moved is taken for one that never will. */
 const STUCK_EXITS = 256;
-/** What a VM exit weighs against the budget, in guest instructions: about what the kernel spends on it. */
-const EXIT_WEIGHT = 1024;
+/** What a VM exit weighs against the budget, in guest instructions of this core. */
+const EXIT_WEIGHT = 64;
+const DF_VECTOR = 8;
 const PF_VECTOR = 14;
 
 /** One vCPU. */
@@ -86,6 +87,9 @@ export class Vcpu implements EmulationHost {
   /** A queued exception, or -1. */
   #vector = -1;
   #errorCode = -1;
+  /** The exception whose delivery ended in the fault being handled, or -1. */
+  #undelivered = -1;
+  #tripleFault = false;
   /** Progress at the last look, and how many VM exits ago that was. */
   #progress = -1;
   #stuck = 0;
@@ -114,14 +118,27 @@ export class Vcpu implements EmulationHost {
   setup(setup: VcpuSetup): void {
     this.regs.setup(setup);
     this.pending = PENDING_NONE;
-    this.#vector = -1;
+    this.clearExceptionQueue();
+    this.#tripleFault = false;
     this.mmu.vm.flushTlb();
   }
 
+  /** kvm_multiple_exception(): on top of one whose delivery faulted, it may become a double or triple fault. */
   queueException(vector: number, errorCode: number): void {
-    this.#vector = vector;
-    this.#errorCode = errorCode;
     this.mmu.vm.count(STEP_INDEX.inject);
+    const before = this.#undelivered;
+    this.#undelivered = -1;
+    if (before === DF_VECTOR) this.#tripleFault = true;
+    const double = isContributory(vector)
+      ? isContributory(before) || before === PF_VECTOR
+      : vector === PF_VECTOR && before === PF_VECTOR;
+    this.#vector = double ? DF_VECTOR : vector;
+    this.#errorCode = double ? 0 : errorCode;
+  }
+
+  clearExceptionQueue(): void {
+    this.#vector = -1;
+    this.#undelivered = -1;
   }
 
   isDirect(): boolean {
@@ -155,14 +172,12 @@ export class Vcpu implements EmulationHost {
   #enterGuest(budget: number): number {
     this.mmu.vm.count(STEP_INDEX['world-switch']);
     if (this.#vector >= 0) {
-      const vector = this.#vector;
+      if (this.#tripleFault) return CPU_EXIT_SHUTDOWN;
+      const why = this.cpu.deliver(this.#vector, this.#errorCode);
+      // An event whose delivery faulted is delivered again after the fault is served.
+      this.#undelivered = why === CPU_EXIT_NPF ? this.#vector : -1;
+      if (why !== CPU_OK) return why;
       this.#vector = -1;
-      const why = this.cpu.deliver(vector, this.#errorCode);
-      if (why !== CPU_OK) {
-        // An event whose delivery faulted is delivered again after the fault is served.
-        if (why === CPU_EXIT_NPF) this.#vector = vector;
-        return why;
-      }
     }
     return this.cpu.run(Math.max(1, budget));
   }
@@ -210,19 +225,27 @@ export class Vcpu implements EmulationHost {
     if (result === PF_INJECT) return this.#injectPageFault(npfLinear);
     if (result === PF_EFAULT) return -EFAULT;
     if (result !== PF_EMULATE) return ENTER_GUEST;
-    return this.emulation.emulate(address, EMULTYPE_PF | (this.#mmioInCache(address, direct) ? 0 : EMULTYPE_ALLOW_RETRY_PF));
+    return this.emulation.emulate(
+      address,
+      EMULTYPE_PF | (this.#mmioInCache(address, direct) ? 0 : EMULTYPE_ALLOW_RETRY_PF),
+    );
   }
 
   /** handle_mmio_page_fault(): is the MMIO entry that was hit still good? */
   #mmioPageFault(address: number, direct: boolean): boolean {
     const { mmu } = this;
     if (!this.#mmioInCache(address, direct)) {
-      const gfn = direct ? mmu.currentMmioGfn(Math.floor(address / 4096)) : this.shadow!.mmioGfn(address);
-      if (gfn < 0) return false;
-      mmu.cacheMmio(direct ? 0 : address, gfn);
+      if (!direct) {
+        if (!this.shadow!.mmioPageFault(address)) return false;
+      } else {
+        const gfn = mmu.currentMmioGfn(Math.floor(address / 4096));
+        if (gfn < 0) return false;
+        mmu.cacheMmio(this.bus.npfLinear, gfn);
+      }
     }
     mmu.mmioFaults++;
-    if (this.life.open) this.life.note('handle_mmio_page_fault()', 'an MMIO entry: emulate without any look-up');
+    if (this.life.open)
+      this.life.note('handle_mmio_page_fault()', 'an MMIO entry: emulate without any look-up');
     return true;
   }
 
@@ -320,12 +343,16 @@ export class Vcpu implements EmulationHost {
 
   /** A guest that goes nowhere is stopped, as a VMM's signal would stop it. */
   #livelock(): number {
-    if (this.life.open) this.life.note('KVM_RUN', 'the guest makes no progress: it would go on like this for ever');
+    if (this.life.open)
+      this.life.note('KVM_RUN', 'the guest makes no progress: it would go on like this for ever');
     this.exit.reason = KVM_EXIT_INTR;
     this.mmu.vm.record(EV_EXIT, -EINTR, this.regs.rip, 0);
     return -EINTR;
   }
 }
+
+/** exception_class(): #DE, #TS, #NP, #SS and #GP. */
+const isContributory = (vector: number): boolean => vector === 0 || (vector >= 10 && vector <= 13);
 
 const mask = (shown: number, byte: number): number => (shown > byte ? -1 : 0);
 
