@@ -4,13 +4,6 @@
  */
 import type { Machine } from './machine.ts';
 
-/** 32-bit result flags: ZF, SF and PF follow `r`. */
-export function setResult(m: Machine, r: number): void {
-  m.fz = r;
-  m.fs = r;
-  m.fp = r;
-}
-
 /** Flags of a result of `size` bytes, without CF and OF. */
 export function setResultSized(m: Machine, size: number, lo: number, hi: number): void {
   if (size === 8) {
@@ -44,6 +37,7 @@ export function addCarry(m: Machine, size: number, carry: number): void {
   m.fs = r;
   m.fp = m.lo;
   m.fa = a ^ b ^ m.lo;
+  m.fw = 8 * size;
 }
 
 function add64(m: Machine, carry: number): void {
@@ -58,6 +52,7 @@ function add64(m: Machine, carry: number): void {
   m.fs = hi;
   m.fp = lo;
   m.fa = m.dLo ^ m.sLo ^ lo;
+  m.fw = 64;
   m.lo = lo;
   m.hi = hi;
 }
@@ -82,6 +77,7 @@ export function subBorrow(m: Machine, size: number, borrow: number): void {
   m.fs = r;
   m.fp = m.lo;
   m.fa = a ^ b ^ m.lo;
+  m.fw = 8 * size;
 }
 
 function sub64(m: Machine, borrow: number): void {
@@ -96,6 +92,7 @@ function sub64(m: Machine, borrow: number): void {
   m.fs = hi;
   m.fp = lo;
   m.fa = m.dLo ^ m.sLo ^ lo;
+  m.fw = 64;
   m.lo = lo;
   m.hi = hi;
 }
@@ -105,6 +102,7 @@ export function logicFlags(m: Machine, size: number): void {
   m.cf = 0;
   m.of = 0;
   m.fa = 0;
+  m.fw = 8 * size;
   setResultSized(m, size, m.lo, m.hi);
 }
 
@@ -117,6 +115,7 @@ export function add32(m: Machine, a: number, b: number): number {
   m.fs = r;
   m.fp = r;
   m.fa = a ^ b ^ r;
+  m.fw = 32;
   return r;
 }
 
@@ -128,6 +127,7 @@ export function sub32(m: Machine, a: number, b: number): number {
   m.fs = r;
   m.fp = r;
   m.fa = a ^ b ^ r;
+  m.fw = 32;
   return r;
 }
 
@@ -138,6 +138,7 @@ export function logic32(m: Machine, r: number): number {
   m.fs = r;
   m.fp = r;
   m.fa = 0;
+  m.fw = 32;
   return r;
 }
 
@@ -149,6 +150,7 @@ export function inc32(m: Machine, a: number): number {
   m.fs = r;
   m.fp = r;
   m.fa = a ^ 1 ^ r;
+  m.fw = 32;
   return r;
 }
 
@@ -159,5 +161,6 @@ export function dec32(m: Machine, a: number): number {
   m.fs = r;
   m.fp = r;
   m.fa = a ^ 1 ^ r;
+  m.fw = 32;
   return r;
 }

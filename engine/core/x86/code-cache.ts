@@ -25,7 +25,7 @@ export class CodePage {
   readonly id: number;
   version = -1;
   mode = -1;
-  insns: (Insn | undefined)[] = [];
+  readonly insns: (Insn | undefined)[] = new Array<Insn | undefined>(PAGE).fill(undefined);
 
   constructor(id: number) {
     this.id = id;
@@ -56,7 +56,7 @@ export class CodeCache {
     if (page.version !== version || page.mode !== mode) {
       page.version = version;
       page.mode = mode;
-      page.insns = new Array<Insn | undefined>(PAGE).fill(undefined);
+      page.insns.fill(undefined);
     }
     return page;
   }

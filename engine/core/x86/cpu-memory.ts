@@ -37,10 +37,8 @@ export class CpuPort implements MachinePort {
       const at = seg >= FS ? off + regs.segBase[seg]! : off;
       return at >= 0 && at + n <= CANONICAL_END ? at : this.#beyond(seg, at);
     }
-    if (regs.mode === MODE_REAL16) {
-      if (off + n > 0x10000) return this.#limit(seg);
-      return regs.segBase[seg]! + off;
-    }
+    // No limit in real mode: QEMU's processor checks none, and an access runs on past offset FFFF.
+    if (regs.mode === MODE_REAL16) return regs.segBase[seg]! + off;
     return (regs.segBase[seg]! + off) >>> 0;
   }
 

@@ -32,8 +32,15 @@ export class Cpu {
   readonly io: PortAccess;
   /** Instructions retired so far; each element of a repeated string instruction counts. */
   instructions = 0;
+  /**
+   * How often the guest wrote to the page of code it was executing. A guest that ran away through zeros does
+   * little else, and a processor that translates code is thousands of times slower at it.
+   */
+  codeWrites = 0;
   /** Length of the instruction of the last exit. */
   #lastLength = 0;
+  /** The page executed last. */
+  #page: CodePage | undefined = undefined;
   /** Segment bases are 0 and offsets 32 bits: addresses need no further look. */
   #flat = false;
 
@@ -125,6 +132,8 @@ export class Cpu {
     if (linear < 0 || linear >= 2 ** 47) return this.#m.raise(VECTOR_GP, 0);
     const page = this.#cache.enter(linear, regs.mode);
     if (page === undefined) return this.#port.refused();
+    if (page !== this.#page) this.#m.fw = 0;
+    this.#page = page;
     return this.#execute(page, linear, left);
   }
 
@@ -203,6 +212,7 @@ export class Cpu {
           else bus.write8(at, i.r1 < 16 ? gpr[2 * i.r1]! & 0xff : (gpr[2 * (i.r1 - 16)]! >>> 8) & 0xff);
           if (bus.stop !== 0) status = this.#port.refused();
           else if (bus.codeVersion(page.id) !== version) {
+            this.codeWrites++;
             this.#leave(ripBase, off + i.len, budget - left + 1);
             return 0;
           }
@@ -256,6 +266,7 @@ export class Cpu {
           break;
         case 19:
           gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! ^ gpr[2 * i.r1]!);
+          if (i.r0 === i.r1) m.fw = 0;
           gpr[2 * i.r0 + 1] = 0;
           break;
         case 20:
@@ -267,18 +278,23 @@ export class Cpu {
           break;
         case 24:
           if (m.test(i.cond)) off += i.imm;
+          m.fw = 0;
           break;
         case 25:
           if (m.fz !== 0) off += i.imm;
+          m.fw = 0;
           break;
         case 26:
           off += i.imm;
+          m.fw = 0;
           break;
         case 27:
           break;
         default: {
           this.#leave(ripBase, off, budget - left);
-          return this.#slow(i, left);
+          const result = this.#slow(i, left);
+          if (bus.codeVersion(page.id) !== version) this.codeWrites++;
+          return result;
         }
       }
       if (status !== 0) break;
@@ -305,6 +321,7 @@ export class Cpu {
     m.saveFlags();
     const status = i.exec(m, i);
     if (status === 0 || status === CPU_EXIT_HLT) {
+      if (m.nextRip !== regs.rip + i.len) m.fw = 0;
       regs.rip = m.nextRip;
       this.instructions++;
     } else m.restoreFlags();

@@ -24,6 +24,17 @@ function bitOperand(m: Machine, i: Insn, lo: number, hi: number): void {
   m.off = i.addrSize === 8 ? at : i.addrSize === 4 ? at >>> 0 : at & 0xffff;
 }
 
+/**
+ * A bit test after an operation whose flags QEMU has not assembled yet: it turns them into those of a shift by the
+ * bit number, which has the same ZF, SF and PF and the right CF, but an OF of its own: the sign (at the earlier
+ * operation's width) of the shifted operand against that of the earlier result.
+ */
+function bitTestOverflow(m: Machine, n: number): void {
+  const at = n + m.fw - 1;
+  const sign = at < 32 ? (m.dLo >>> at) & 1 : at < 64 ? (m.dHi >>> (at - 32)) & 1 : 0;
+  m.of = -sign ^ m.fs;
+}
+
 function bitOp(op: number): (m: Machine, i: Insn) => number {
   return (m, i) => {
     m.read(i, i.k1, i.r1, i.size);
@@ -38,6 +49,7 @@ function bitOp(op: number): (m: Machine, i: Insn) => number {
     const maskLo = n < 32 ? 1 << n : 0;
     const maskHi = n < 32 ? 0 : 1 << (n - 32);
     m.cf = (m.dLo & maskLo) !== 0 || (m.dHi & maskHi) !== 0 ? 1 : 0;
+    if (m.fw !== 0 && !m.port.emulator) bitTestOverflow(m, n);
     if (op === BT) return 0;
     if (op === BTS) {
       m.lo = m.dLo | maskLo;
@@ -70,6 +82,7 @@ function scan(m: Machine, i: Insn, down: boolean): number {
   m.of = 0;
   m.fa = 0;
   setResultSized(m, i.size, m.lo, m.hi);
+  m.fw = 8 * i.size;
   if ((m.lo | m.hi) === 0) return 0;
   const high = m.hi !== 0 ? 63 - Math.clz32(m.hi) : 31 - Math.clz32(m.lo);
   m.setReg(i.r0, i.size, down ? high : lowest(m.lo, m.hi), 0);
@@ -95,6 +108,7 @@ function count(m: Machine, i: Insn, leading: boolean): number {
   else if (!zero) n = lowest(m.lo, m.hi);
   m.cf = zero ? 1 : 0;
   m.fz = n;
+  m.fw = 0;
   m.setReg(i.r0, i.size, n, 0);
   return 0;
 }
@@ -196,15 +210,17 @@ export function cmpxchg8b(m: Machine, i: Insn): number {
 /** Changes ZF only. */
 function setZero(m: Machine, zero: boolean): void {
   m.fz = zero ? 0 : 1;
+  m.fw = 0;
 }
 
-/** CMPXCHG16B: aligned, and not in KVM's emulator. */
+/** CMPXCHG16B: aligned, and KVM's emulator cannot do it. */
 export function cmpxchg16b(m: Machine, i: Insn): number {
-  if (m.port.emulator) return UNHANDLEABLE;
   const off = m.ea(i);
   if (off % 16 !== 0) return m.raise(VECTOR_GP, 0);
   const stop = m.port.loadBytes(i.seg, off, 16);
   if (stop !== 0) return stop;
+  // KVM gives up only when it has read its operand.
+  if (m.port.emulator) return UNHANDLEABLE;
   const w = m.words;
   const gpr = m.gpr;
   const [a, b, c, d] = [w[0]!, w[1]!, w[2]!, w[3]!];

@@ -135,6 +135,7 @@ export function xor(m: Machine, i: Insn): number {
   m.lo = m.dLo ^ m.sLo;
   m.hi = m.dHi ^ m.sHi;
   logicFlags(m, i.size);
+  if (i.k1 === K_REG && i.k0 === K_REG && i.r0 === i.r1) m.fw = 0;
   return m.writeDst(i);
 }
 
@@ -310,6 +311,7 @@ function shifter(op: number): (m: Machine, i: Insn) => number {
     const stop = m.readDst(i);
     if (stop !== 0) return stop;
     shift(m, op, i.size, count);
+    if (i.k1 === K_IMM && op >= SHL && count !== 0) m.fw = 8 * i.size;
     return m.writeDst(i);
   };
 }
@@ -328,6 +330,7 @@ function doubleShifter(left: boolean): (m: Machine, i: Insn) => number {
     const stop = m.readBoth(i);
     if (stop !== 0) return stop;
     doubleShift(m, left, i.size, count);
+    if (i.k2 === K_IMM && count !== 0) m.fw = 8 * i.size;
     return m.writeDst(i);
   };
 }
@@ -352,6 +355,7 @@ export function popcnt(m: Machine, i: Insn): number {
   setResultSized(m, 4, n, 0);
   m.fs = 0;
   m.fp = 1;
+  m.fw = 0;
   m.setReg(i.r0, i.size, n, 0);
   return 0;
 }

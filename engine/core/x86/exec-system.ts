@@ -14,16 +14,19 @@ export function undefinedOpcode(m: Machine): number {
 
 export function clc(m: Machine): number {
   m.cf = 0;
+  m.fw = 0;
   return 0;
 }
 
 export function stc(m: Machine): number {
   m.cf = 1;
+  m.fw = 0;
   return 0;
 }
 
 export function cmc(m: Machine): number {
   m.cf ^= 1;
+  m.fw = 0;
   return 0;
 }
 

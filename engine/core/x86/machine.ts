@@ -89,6 +89,11 @@ export class Machine {
   fp = 1;
   fa = 0;
   otherFlags = 2;
+  /**
+   * QEMU keeps flags as the last operation's operands until a block of code ends, and its bit tests leave traces
+   * of that: see `bitTestOverflow()`. Width in bits of that operation; 0 when the flags are assembled.
+   */
+  fw = 0;
   // The same, as they were before the instruction began: see saveFlags().
   #cf = 0;
   #of = 0;
@@ -139,6 +144,7 @@ export class Machine {
     this.fs = flags & SF ? -1 : 0;
     this.fp = flags & PF ? 0 : 1;
     this.fa = flags & AF;
+    this.fw = 0;
     this.otherFlags = (flags & ~STATUS_FLAGS) | 2;
   }
 

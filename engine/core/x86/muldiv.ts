@@ -47,6 +47,7 @@ export function multiplyWide(m: Machine, size: number, isSigned: boolean): void 
   const lo = bigLo(p);
   const hi = bigHi(p);
   setResultSized(m, size, lo, hi);
+  m.fw = 8 * size;
   setOverflow(m, !fits);
   if (size === 1) m.setReg(RAX, 2, lo, 0);
   else {
@@ -73,6 +74,7 @@ export function multiply(m: Machine, size: number): void {
     m.hi = 0;
   }
   setResultSized(m, size, m.lo, m.hi);
+  m.fw = 8 * size;
 }
 
 /** RDX:RAX (AX for bytes) divided by `sLo,sHi`: quotient and remainder, or #DE. Flags stay. */

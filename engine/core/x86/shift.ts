@@ -57,6 +57,7 @@ export function shift(m: Machine, op: number, size: number, rawCount: number): v
   m.lo = m.dLo;
   m.hi = m.dHi;
   if (count === 0) return;
+  m.fw = 0;
   if (op >= SHL) linear(m, op, size, count);
   else if (op === ROL || op === ROR) rotate(m, op, size, count);
   else rotateCarry(m, op, size, count);
@@ -135,6 +136,7 @@ export function doubleShift(m: Machine, left: boolean, size: number, rawCount: n
   m.lo = m.dLo;
   m.hi = m.dHi;
   if (count === 0) return;
+  m.fw = 0;
   const before = bit(m.dLo, m.dHi, bits - 1);
   // 16-bit counts above 16 go on with the destination, as processors do.
   for (let k = 0; k < count; k++) {
