@@ -52,7 +52,7 @@ const THEME = {
       gridOpacity: 0.15,
       domainOpacity: 0.3,
       tickOpacity: 0.3,
-      labelLimit: 190,
+      labelLimit: 240,
       titleFontWeight: 'normal',
     },
   },
@@ -90,7 +90,7 @@ function stacked(
         field: 'value',
         type: 'quantitative',
         title,
-        axis: { tickCount: 4, labelExpr: "format(datum.value, '~s')" },
+        axis: { tickCount: 4, tickMinStep: 1, labelExpr: "format(datum.value, '~s')" },
       },
       color: {
         field: 'part',
@@ -164,7 +164,7 @@ export function timingCharts(c: Comparison): Chart[] {
       r.timing ? [{ strategy: chartLabel(r), ...medianInterval(r.timing) }] : [],
     );
     const samples = runs.flatMap((r) =>
-      thin(r.timing?.raw ?? []).map((ns) => ({ strategy: chartLabel(r), ns })),
+      thin((r.timing?.raw ?? []).filter((ns) => ns > 0)).map((ns) => ({ strategy: chartLabel(r), ns })),
     );
     const says = medians
       .map(
@@ -198,6 +198,10 @@ function distribution(
   strategies: readonly string[],
   title: string,
 ): TopLevelSpec {
+  // Strategies can be a hundred times apart; then equal ratios get equal distances.
+  const all = samples.map((x) => x.ns).filter((ns) => ns > 0);
+  const wide = Math.max(...all) > 20 * Math.min(...all);
+  const scale = wide ? ({ type: 'log' } as const) : ({ zero: false } as const);
   return {
     ...THEME,
     width: 270,
@@ -216,7 +220,13 @@ function distribution(
         data: { values: [...samples] },
         mark: { type: 'tick', color: PALETTE[2], thickness: 1, opacity: 0.7, height: 13 },
         encoding: {
-          x: { field: 'ns', type: 'quantitative', scale: { zero: false }, title, axis: { tickCount: 5 } },
+          x: {
+            field: 'ns',
+            type: 'quantitative',
+            scale,
+            title: wide ? `${title} (log)` : title,
+            axis: { tickCount: 5, labelOverlap: true, labelExpr: "format(datum.value, '~s')" },
+          },
         },
       },
       {

@@ -1,9 +1,12 @@
 /**
- * What the thread's claims came to, as text and as JSON (the HTML section is in html/claims.ts). The claims
- * themselves live beside the scenarios; a report only shows results.
+ * What the thread's claims came to: judged by their runs, as text and as JSON (the HTML section is in
+ * html/about.ts). The claims themselves live beside the scenarios.
  */
+import { EXIT_KINDS, type Run } from '../scenarios/comparison.ts';
+import type { ThreadClaim, Trial } from '../scenarios/thread.ts';
 import { visible } from './escape.ts';
 import { wrap } from './table.ts';
+import { FATE_WORDS, plural, stepsPerOperation } from './words.ts';
 
 /** What a trial made of a claim. */
 export type ThreadVerdict = 'holds' | 'fails' | 'holds-if';
@@ -25,6 +28,63 @@ export interface ThreadClaimResult {
   readonly condition?: string;
   /** What was seen in the runs, in a sentence or two. */
   readonly evidence: string;
+}
+
+/** What a trial is called in reports: the strategy, marked with patches left out, added, and other paging. */
+export function trialName(t: Trial): string {
+  const marks = [...(t.without ?? []).map((p) => `-${p}`), ...(t.with ?? []).map((p) => `+${p}`)];
+  return t.strategy + marks.join('') + (t.paging === undefined ? '' : `@${t.paging}`);
+}
+
+/** The trials of all claims, each once: what a runner has to run before they can be judged. */
+export function trialsOf(claims: readonly ThreadClaim[]): Trial[] {
+  const all = claims.flatMap((c) => c.trials);
+  return [...new Map(all.map((t) => [trialKey(t), t])).values()];
+}
+
+const trialKey = (t: Trial): string => JSON.stringify([t.scenario, trialName(t), t.params ?? {}]);
+
+/**
+ * Judges every claim by its runs. A run that is missing is an error: a claim must not pass, nor fail, because
+ * nobody tried it.
+ */
+export function judgeClaims(
+  claims: readonly ThreadClaim[],
+  find: (trial: Trial) => Run | undefined,
+): ThreadClaimResult[] {
+  return claims.map((c) => {
+    const runs = c.trials.map((t) => {
+      const run = find(t);
+      if (run === undefined)
+        throw new Error(`claim ${c.id}: ${t.scenario} under ${trialName(t)} was not run`);
+      return run;
+    });
+    const judged = c.judge(runs);
+    return {
+      id: c.id,
+      who: c.who,
+      message: c.message,
+      claim: c.claim,
+      scenarios: [...new Set(c.trials.map((t) => t.scenario))],
+      strategies: [...new Set(c.trials.map(trialName))],
+      verdict: typeof judged === 'string' ? 'holds-if' : judged ? 'holds' : 'fails',
+      ...(typeof judged === 'string' ? { condition: judged } : {}),
+      evidence: `${c.trials.flatMap((t, i) => saw(t, runs[i])).join('; ')}.`,
+    };
+  });
+}
+
+/** What one run showed: `rom-write under coexist: ok, 256 mmio-write exits, 8.05 steps/op`. */
+function saw(t: Trial, run: Run | undefined): string[] {
+  if (run === undefined) return [];
+  const exits = EXIT_KINDS.filter((k) => run.exits[k] > 0 && k !== 'hlt' && k !== 'io');
+  const seen = [
+    FATE_WORDS[run.fate].word,
+    ...exits.map((k) => plural(run.exits[k], `${k} exit`)),
+    ...(run.operations > 0 ? [`${stepsPerOperation(run)} steps/op`] : []),
+    ...(run.romIntact ? [] : ['ROM changed']),
+  ];
+  return [`${t.scenario} under ${trialName(t)}: ${seen.join(', ')}`];
 }
 
 /** How a verdict is written. */

@@ -8,7 +8,14 @@ import { renderMarkdown } from './markdown.ts';
 import type { ReportOptions } from './options.ts';
 import { renderText } from './text.ts';
 
-export { claimsJson, claimsText, type ThreadClaimResult } from './claims.ts';
+export {
+  claimsJson,
+  claimsText,
+  judgeClaims,
+  type ThreadClaimResult,
+  trialName,
+  trialsOf,
+} from './claims.ts';
 export { type ComparisonDiff, diffComparisons, renderDiff } from './diff.ts';
 export { githubAnnotations, githubSummary } from './github.ts';
 export type { ReportOptions } from './options.ts';

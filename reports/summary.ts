@@ -94,8 +94,15 @@ function survivors(c: Comparison, { standings }: Summary): string {
   const several = `${n === 2 ? 'both' : `all ${count(n)}`} scenarios`;
   const where = n === 1 ? (c.scenarios[0]?.name ?? '') : several;
   if (tried.length === 0) return 'Nothing was run.';
-  if (whole.length === 0)
-    return `No strategy of ${count(tried.length)} comes through ${where} with VM and ROM whole.`;
+  if (whole.length === 0) {
+    const most = Math.max(...tried.map((s) => s.ok));
+    const nearest = tried.filter((s) => s.ok === most).map((s) => s.strategy.name);
+    const next =
+      n === 1 || most === 0
+        ? ''
+        : ` ${list(nearest)} ${nearest.length === 1 ? 'comes' : 'come'} nearest, with ${count(most)}.`;
+    return `No strategy of ${count(tried.length)} comes through ${where} with VM and ROM whole.${next}`;
+  }
   const verb = whole.length === 1 ? 'comes' : 'come';
   return `${count(whole.length)} of ${plural(tried.length, 'strategy', 'strategies')} ${verb} through ${where} with VM and ROM whole: ${list(whole)}.`;
 }

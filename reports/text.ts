@@ -27,6 +27,7 @@ import {
   FAULT_HEADS,
   medianInterval,
   perOperation,
+  stepsPerOperation,
 } from './words.ts';
 
 /** How the terminal is painted: the identity of each function when colour is off. */
@@ -171,7 +172,7 @@ function runColumns(runs: readonly Run[], paint: Paint): Column[] {
       number(FAULT_HEADS[k], 'faults', (r) => String(r.faults[k])),
     ),
     { head: 'ROM', cells: runs.map((r) => (r.romIntact ? 'kept' : 'LOST')) },
-    number('steps', 'per op', (r) => perOperation(r.stepsPerOperation)),
+    number('steps', 'per op', (r) => stepsPerOperation(r)),
     ...(runs.some((r) => r.cost)
       ? [number('kernel insns', 'per op', (r) => (r.cost ? perOperation(r.cost.perOperation) : '–'))]
       : []),

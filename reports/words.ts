@@ -106,6 +106,10 @@ export function perOperation(n: number): string {
   return count(Number(n.toFixed(digits)));
 }
 
+/** Steps per operation; a dash when the VM died before the first one was done. */
+export const stepsPerOperation = (run: Run): string =>
+  run.operations === 0 ? '–' : perOperation(run.stepsPerOperation);
+
 /** Did the VM crash, that is: did KVM end it? */
 export const crashed = (run: Run): boolean => FATE_WORDS[run.fate].crash;
 

@@ -1,9 +1,9 @@
 /** The drill-down of each cell: why, the life of its first faults, tables in known shapes, and how to do it again. */
-import type { Comparison, Run, ScenarioInfo } from '../../scenarios/comparison.ts';
+import type { Comparison, RomWrite, Run, ScenarioInfo } from '../../scenarios/comparison.ts';
 import { html, join, type Markup } from '../escape.ts';
-import { totalFaults } from '../words.ts';
+import { count, totalFaults } from '../words.ts';
 import { livesPicture } from './life.ts';
-import { filterText, type Page, runsOf, table, tag, td } from './parts.ts';
+import { filterText, type Page, runsOf, table, tag, td, tdNumber } from './parts.ts';
 
 /** One closed drill-down a cell, by scenario. */
 export function cellsSection(page: Page): Markup {
@@ -71,21 +71,30 @@ function perfRows(title: string, all: readonly (readonly [string, number])[]): s
   ];
 }
 
-/** So many attempts are listed; the JSON has what was recorded beyond them. */
+/** So many different attempts are listed; the JSON has what was recorded beyond them. */
 const WRITES = 8;
 
 function romWrites(r: Run): Markup {
   if (r.romWrites.length === 0) return html`<p class="dim">None was recorded.</p>`;
-  const rows = r.romWrites
+  const distinct: { readonly write: RomWrite; times: number }[] = [];
+  for (const write of r.romWrites) {
+    const last = distinct.at(-1);
+    if (last !== undefined && JSON.stringify(last.write) === JSON.stringify(write)) last.times++;
+    else distinct.push({ write, times: 1 });
+  }
+  const rows = distinct
     .slice(0, WRITES)
     .map(
-      (w) =>
-        html`<tr><td><code>${w.rip}</code></td><td><code>${w.gpa}</code></td><td><code>${w.data}</code></td>${td(w.became)}</tr>`,
+      ({ write: w, times }) =>
+        html`<tr><td><code>${w.rip}</code></td><td><code>${w.gpa}</code></td><td><code>${w.data}</code></td>${td(w.became)}${tdNumber(count(times))}</tr>`,
     );
-  const heads = ['rip', 'gpa', 'bytes', 'became'].map((text) => ({ text }));
+  const heads = [
+    ...['rip', 'gpa', 'bytes', 'became'].map((text) => ({ text })),
+    { text: 'in a row', n: true },
+  ];
+  const more = distinct.slice(WRITES).reduce((n, d) => n + d.times, 0);
   return html`${table('Attempted writes to the ROM', heads, rows, '')}${
-    r.romWrites.length > WRITES &&
-    html`<p class="dim">and ${r.romWrites.length - WRITES} more that were recorded.</p>`
+    more > 0 && html`<p class="dim">and ${count(more)} more that were recorded.</p>`
   }`;
 }
 

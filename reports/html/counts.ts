@@ -2,7 +2,7 @@
 import { FAULT_KINDS } from '../../engine/observation.ts';
 import { EXIT_KINDS, type Prediction, type Run, type ScenarioInfo } from '../../scenarios/comparison.ts';
 import { html, join, type Markup } from '../escape.ts';
-import { count, EXIT_HEADS, FAULT_HEADS, perOperation, totalDecisions } from '../words.ts';
+import { count, EXIT_HEADS, FAULT_HEADS, perOperation, stepsPerOperation, totalDecisions } from '../words.ts';
 import { filterText, type Head, type Page, runsOf, table, tag, td, tdNumber } from './parts.ts';
 
 /** A table a scenario. */
@@ -46,7 +46,7 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
         tdNumber(count(totalDecisions(r))),
         td(r.romIntact ? 'kept' : html`<b class="ne">LOST</b>`),
         tdNumber(count(r.operations)),
-        tdNumber(perOperation(r.stepsPerOperation)),
+        tdNumber(stepsPerOperation(r)),
         ...(cost ? [tdNumber(r.cost ? perOperation(r.cost.perOperation) : '–')] : []),
       ],
     )}</tr>`;

@@ -69,6 +69,7 @@ repeating-linear-gradient(90deg,transparent 0 9px,var(--line) 9px 10px,transpare
 .life li::before{content:"";position:absolute;left:calc(var(--x) - 5px);top:7px;width:12px;height:12px;border-radius:50%;background:var(--bg);border:2px solid var(--fg);z-index:1}
 .life li.d::before{border-radius:1px;transform:rotate(45deg);background:var(--link);border-color:var(--link)}
 .life li.p::before{background:var(--oddf);border-color:var(--oddf)}
+.life li.m::before{display:none}
 .life li::after{content:"";position:absolute;top:0;height:14px;border-bottom:2px solid var(--fg)}
 .life li:first-child::after{display:none}
 .l1{--x:27px!important}.l2{--x:45px!important}.l3{--x:63px!important}.l4{--x:81px!important}

@@ -10,13 +10,13 @@ import { count } from '../words.ts';
 /** The lanes, left to right. */
 export const LANES = ['guest', 'processor', 'KVM', 'host memory', 'VMM'] as const;
 
-const HOST = /^(hva_to_pfn|get_user|handle_mm|filemap|do_anonymous|do_cow|shmem|gup|mm\b|host)/;
+const HOST = /^(hva_to_pfn_(fast|slow)|get_user|handle_mm|filemap|do_anonymous|do_cow|shmem|gup)/;
 
 /** Whose lane a step is in, by who acts; whatever is not known is KVM's. */
 export function laneOf(at: string): number {
   if (/^guest\b/.test(at)) return 0;
   if (/^(hardware|processor|cpu)\b/i.test(at)) return 1;
-  if (/^(userspace|vmm)\b/i.test(at)) return 4;
+  if (/^(userspace|vmm\b|KVM_RUN$)/i.test(at)) return 4;
   return HOST.test(at) ? 3 : 2;
 }
 
@@ -45,18 +45,68 @@ export function livesPicture(lives: readonly Life[]): Markup {
   return join(shown);
 }
 
+/** Steps that are drawn once, and how often they come in a row. */
+export interface Round {
+  readonly steps: readonly LifeStep[];
+  readonly times: number;
+}
+
+/** The longest round that is looked for. */
+const ROUND = 16;
+
+/** Folds rounds: a store that faults two hundred times in the same way is drawn once. */
+export function foldRounds(steps: readonly LifeStep[]): Round[] {
+  const shapes = steps.map((s) => JSON.stringify(s));
+  const repeats = (at: number, length: number): number => {
+    let times = 1;
+    while (shapes.slice(at, at + length).every((s, k) => s === shapes[at + times * length + k])) times++;
+    return times;
+  };
+  const rounds: Round[] = [];
+  for (let at = 0; at < steps.length; ) {
+    let best = { length: 1, times: 1 };
+    for (let length = 1; length <= ROUND && at + 2 * length <= steps.length; length++) {
+      const times = repeats(at, length);
+      if (times > 1 && length * times > best.length * best.times) best = { length, times };
+    }
+    rounds.push({ steps: steps.slice(at, at + best.length), times: best.times });
+    at += best.length * best.times;
+  }
+  return rounds;
+}
+
 function oneLife(life: Life, first: boolean): Markup {
-  const steps = life.steps.slice(0, STEPS);
-  const more = life.steps.length - steps.length;
-  return html`<h4><code>${life.instruction}</code> <small>at rip ${life.rip}: ${life.access} of gpa ${life.gpa}</small></h4>
-${first && html`<p class="dim">Lanes, left to right: ${LANES.join(' · ')}. A diamond is a decision of the seam.</p>`}${life.facts !== '' && html`<p class="dim">facts: <code>${life.facts}</code></p>`}<ol class="life">${join(
-    steps.map((step, i) => oneStep(step, i === 0 ? step : (steps[i - 1] ?? step))),
-  )}${more > 0 && html`<li class="l2 s2 w0">… ${count(more)} more steps</li>`}</ol>`;
+  const rows: Markup[] = [];
+  let before: LifeStep | undefined;
+  let more = 0;
+  for (const { steps, times } of foldRounds(life.steps)) {
+    if (rows.length + steps.length > STEPS) {
+      more += steps.length * times;
+      continue;
+    }
+    for (const step of steps) {
+      rows.push(oneStep(step, before ?? step));
+      before = step;
+    }
+    if (times > 1) rows.push(again(steps.length, times - 1, laneOf(before?.at ?? '')));
+  }
+  const access = html`${life.access} of gpa ${life.gpa}`;
+  const title =
+    life.instruction === ''
+      ? html`${access} <small>at rip ${life.rip}</small>`
+      : html`<code>${life.instruction}</code> <small>at rip ${life.rip}: ${access}</small>`;
+  return html`<h4>${title}</h4>
+${first && html`<p class="dim">Lanes, left to right: ${LANES.join(' · ')}. A diamond is a decision of the seam.</p>`}${life.facts !== '' && html`<p class="dim">facts: <code>${life.facts}</code></p>`}<ol class="life">${join(rows)}${more > 0 && html`<li class="l2 s2 w0 m">… ${count(more)} more steps</li>`}</ol>`;
+}
+
+function again(steps: number, times: number, lane: number): Markup {
+  const what = steps === 1 ? 'this step' : `these ${steps} steps`;
+  return html`<li class="l${lane} s${lane} w0 up m"><b>↻ ${what} ${times === 1 ? 'once' : `${count(times)} times`} more</b></li>`;
 }
 
 function oneStep(step: LifeStep, before: LifeStep): Markup {
   const [lane, from] = [laneOf(step.at), laneOf(before.at)];
-  const turn = lane === from ? 'up' : lane > from ? 'up' : 'dn';
+  const turn = lane < from ? 'dn' : 'up';
   const mark = step.patch !== undefined ? ' d p' : step.decision !== undefined ? ' d' : '';
   return html`<li class="l${lane} s${Math.min(lane, from)} w${Math.abs(lane - from)} ${turn}${mark}"><code>${step.at}</code> ${step.says}${
     step.instructions !== undefined && html` <small>${count(step.instructions)} insns</small>`
