@@ -1,10 +1,10 @@
 /** Decoded instructions by page of memory: decoded once, forgotten when the page's bytes may have changed. */
 import { decode, MAX_INSN_LENGTH } from './decode.ts';
-import { undefinedOpcode } from './exec-system.ts';
 import { movbe } from './exec-bits.ts';
+import { undefinedOpcode } from './exec-system.ts';
 import { type Insn, MAP_0F38 } from './insn.ts';
-import { MODE_REAL16 } from './regs.ts';
 import { CPU_OK, type CpuBus } from './ports.ts';
+import { MODE_REAL16 } from './regs.ts';
 
 const PAGE = 4096;
 /** Pages kept; a guest with more code than this starts over. */

@@ -1,6 +1,7 @@
 /** The processor's way to memory: segments, then `CpuBus`. The machine's port inside `Cpu`. */
 import type { Insn } from './insn.ts';
-import { type Machine, type MachinePort, VECTOR_GP, VECTOR_PF, VECTOR_SS } from './machine.ts';
+import type { Machine } from './machine.ts';
+import { type MachinePort, VECTOR_GP, VECTOR_PF, VECTOR_SS } from './machine-port.ts';
 import { CPU_EXIT_HLT, CPU_EXIT_IO, CPU_GUEST_PF, type CpuBus } from './ports.ts';
 import { FS, MODE_LONG64, MODE_REAL16, RDX, SS } from './regs.ts';
 

@@ -8,7 +8,8 @@ import { CpuPort, type PortAccess } from './cpu-memory.ts';
 import { realModeInterrupt } from './exec-control.ts';
 import { comparisonEnds, repeatCount, setRepeatCount } from './exec-string.ts';
 import type { Insn } from './insn.ts';
-import { EXCEPTION, Machine, VECTOR_GP, VECTOR_UD } from './machine.ts';
+import { Machine } from './machine.ts';
+import { EXCEPTION, VECTOR_GP, VECTOR_UD } from './machine-port.ts';
 import {
   CPU_EXIT_BUDGET,
   CPU_EXIT_HLT,
@@ -144,7 +145,41 @@ export class Cpu {
     this.#m.retired = this.instructions;
   }
 
-  /** The hot loop. Case labels are the FAST_* numbers of fast.ts. */
+  /** A load shape of the hot loop: 0, or why not. */
+  #hotLoad(i: Insn): number {
+    const at = this.#address(i);
+    if (at < 0) return EXCEPTION;
+    const m = this.#m;
+    const bus = this.#bus;
+    const gpr = this.regs.gpr;
+    const v = i.fast === 5 ? bus.read8(at) : bus.read32(at) | 0;
+    if (bus.stop !== 0) return this.#port.refused();
+    if (i.fast === 5) m.setReg(i.r0, 1, v, 0);
+    else if (i.fast === 23) sub32(m, gpr[2 * i.r0]!, v);
+    else {
+      gpr[2 * i.r0] = i.fast === 3 ? v : add32(m, gpr[2 * i.r0]!, v);
+      gpr[2 * i.r0 + 1] = 0;
+    }
+    return 0;
+  }
+
+  /** A store shape of the hot loop: 0, or why not. */
+  #hotStore(i: Insn): number {
+    const at = this.#address(i);
+    if (at < 0) return EXCEPTION;
+    const bus = this.#bus;
+    const gpr = this.regs.gpr;
+    if (i.fast === 4) bus.write32(at, gpr[2 * i.r1]!);
+    else if (i.fast === 28) bus.write32(at, i.imm);
+    else if (i.fast === 29) bus.write8(at, i.imm & 0xff);
+    else bus.write8(at, i.r1 < 16 ? gpr[2 * i.r1]! & 0xff : (gpr[2 * (i.r1 - 16)]! >>> 8) & 0xff);
+    return bus.stop === 0 ? 0 : this.#port.refused();
+  }
+
+  /**
+   * The hot loop. Case labels are the FAST_* numbers of fast.ts; those that break leave a 32-bit result in `v`
+   * for register operand 0.
+   */
   #execute(page: CodePage, linear: number, budget: number): number {
     const m = this.#m;
     const bus = this.#bus;
@@ -154,155 +189,136 @@ export class Cpu {
     let off = linear % 4096;
     const ripBase = this.regs.rip - off;
     let left = budget;
-    let status = 0;
     while ((off & ~PAGE_MASK) === 0 && left > 0) {
       const i = insns[off] ?? this.#decode(page, linear, off);
       if (i === undefined) {
-        status = this.#port.refused();
-        break;
+        this.#leave(ripBase, off, budget - left);
+        return this.#port.refused();
       }
+      let v = 0;
       switch (i.fast) {
         case 1:
-          gpr[2 * i.r0] = gpr[2 * i.r1]!;
-          gpr[2 * i.r0 + 1] = 0;
+          v = gpr[2 * i.r1]!;
           break;
         case 2:
-          gpr[2 * i.r0] = i.imm;
-          gpr[2 * i.r0 + 1] = 0;
+          v = i.imm;
           break;
+        case 7:
+          v = inc32(m, gpr[2 * i.r0]!);
+          break;
+        case 8:
+          v = dec32(m, gpr[2 * i.r0]!);
+          break;
+        case 9:
+          v = add32(m, gpr[2 * i.r0]!, gpr[2 * i.r1]!);
+          break;
+        case 10:
+          v = add32(m, gpr[2 * i.r0]!, i.imm);
+          break;
+        case 11:
+          v = sub32(m, gpr[2 * i.r0]!, gpr[2 * i.r1]!);
+          break;
+        case 12:
+          v = sub32(m, gpr[2 * i.r0]!, i.imm);
+          break;
+        case 15:
+          v = logic32(m, gpr[2 * i.r0]! & gpr[2 * i.r1]!);
+          break;
+        case 16:
+          v = logic32(m, gpr[2 * i.r0]! & i.imm);
+          break;
+        case 17:
+          v = logic32(m, gpr[2 * i.r0]! | gpr[2 * i.r1]!);
+          break;
+        case 18:
+          v = logic32(m, gpr[2 * i.r0]! | i.imm);
+          break;
+        case 19:
+          v = logic32(m, gpr[2 * i.r0]! ^ gpr[2 * i.r1]!);
+          if (i.r0 === i.r1) m.fw = 0;
+          break;
+        case 20:
+          v = logic32(m, gpr[2 * i.r0]! ^ i.imm);
+          break;
+        case 13:
+          sub32(m, gpr[2 * i.r0]!, gpr[2 * i.r1]!);
+          off += i.len;
+          left--;
+          continue;
+        case 14:
+          sub32(m, gpr[2 * i.r0]!, i.imm);
+          off += i.len;
+          left--;
+          continue;
+        case 21:
+          logic32(m, gpr[2 * i.r0]! & gpr[2 * i.r1]!);
+          off += i.len;
+          left--;
+          continue;
+        case 24:
+          off += m.test(i.cond) ? i.len + i.imm : i.len;
+          m.fw = 0;
+          left--;
+          continue;
+        case 25:
+          off += m.fz !== 0 ? i.len + i.imm : i.len;
+          m.fw = 0;
+          left--;
+          continue;
+        case 26:
+          off += i.len + i.imm;
+          m.fw = 0;
+          left--;
+          continue;
+        case 27:
+          off += i.len;
+          left--;
+          continue;
         case 3:
+        case 5:
         case 22:
-        case 23:
-        case 5: {
+        case 23: {
           m.nextRip = ripBase + off + i.len;
-          const at = this.#address(i);
-          if (at < 0) {
-            status = EXCEPTION;
-            break;
+          const status = this.#hotLoad(i);
+          if (status !== 0) {
+            this.#leave(ripBase, off, budget - left);
+            return status;
           }
-          if (i.fast === 5) {
-            const v = bus.read8(at);
-            if (bus.stop === 0) m.setReg(i.r0, 1, v, 0);
-          } else {
-            const v = bus.read32(at) | 0;
-            if (bus.stop === 0) {
-              if (i.fast === 23) sub32(m, gpr[2 * i.r0]!, v);
-              else {
-                gpr[2 * i.r0] = i.fast === 3 ? v : add32(m, gpr[2 * i.r0]!, v);
-                gpr[2 * i.r0 + 1] = 0;
-              }
-            }
-          }
-          if (bus.stop !== 0) status = this.#port.refused();
-          break;
+          off += i.len;
+          left--;
+          continue;
         }
         case 4:
         case 6:
         case 28:
         case 29: {
           m.nextRip = ripBase + off + i.len;
-          const at = this.#address(i);
-          if (at < 0) {
-            status = EXCEPTION;
-            break;
+          const status = this.#hotStore(i);
+          if (status !== 0) {
+            this.#leave(ripBase, off, budget - left);
+            return status;
           }
-          if (i.fast === 4) bus.write32(at, gpr[2 * i.r1]!);
-          else if (i.fast === 28) bus.write32(at, i.imm);
-          else if (i.fast === 29) bus.write8(at, i.imm & 0xff);
-          else bus.write8(at, i.r1 < 16 ? gpr[2 * i.r1]! & 0xff : (gpr[2 * (i.r1 - 16)]! >>> 8) & 0xff);
-          if (bus.stop !== 0) status = this.#port.refused();
-          else if (bus.codeVersion(page.id) !== version) {
-            this.codeWrites++;
-            this.#leave(ripBase, off + i.len, budget - left + 1);
-            return 0;
-          }
-          break;
+          off += i.len;
+          left--;
+          if (bus.codeVersion(page.id) === version) continue;
+          this.codeWrites++;
+          this.#leave(ripBase, off, budget - left);
+          return 0;
         }
-        case 7:
-          gpr[2 * i.r0] = inc32(m, gpr[2 * i.r0]!);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 8:
-          gpr[2 * i.r0] = dec32(m, gpr[2 * i.r0]!);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 9:
-          gpr[2 * i.r0] = add32(m, gpr[2 * i.r0]!, gpr[2 * i.r1]!);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 10:
-          gpr[2 * i.r0] = add32(m, gpr[2 * i.r0]!, i.imm);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 11:
-          gpr[2 * i.r0] = sub32(m, gpr[2 * i.r0]!, gpr[2 * i.r1]!);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 12:
-          gpr[2 * i.r0] = sub32(m, gpr[2 * i.r0]!, i.imm);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 13:
-          sub32(m, gpr[2 * i.r0]!, gpr[2 * i.r1]!);
-          break;
-        case 14:
-          sub32(m, gpr[2 * i.r0]!, i.imm);
-          break;
-        case 15:
-          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! & gpr[2 * i.r1]!);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 16:
-          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! & i.imm);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 17:
-          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! | gpr[2 * i.r1]!);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 18:
-          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! | i.imm);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 19:
-          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! ^ gpr[2 * i.r1]!);
-          if (i.r0 === i.r1) m.fw = 0;
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 20:
-          gpr[2 * i.r0] = logic32(m, gpr[2 * i.r0]! ^ i.imm);
-          gpr[2 * i.r0 + 1] = 0;
-          break;
-        case 21:
-          logic32(m, gpr[2 * i.r0]! & gpr[2 * i.r1]!);
-          break;
-        case 24:
-          if (m.test(i.cond)) off += i.imm;
-          m.fw = 0;
-          break;
-        case 25:
-          if (m.fz !== 0) off += i.imm;
-          m.fw = 0;
-          break;
-        case 26:
-          off += i.imm;
-          m.fw = 0;
-          break;
-        case 27:
-          break;
         default: {
           this.#leave(ripBase, off, budget - left);
-          const result = this.#slow(i, left);
+          const status = this.#slow(i, left);
           if (bus.codeVersion(page.id) !== version) this.codeWrites++;
-          return result;
+          return status;
         }
       }
-      if (status !== 0) break;
+      gpr[2 * i.r0] = v;
+      gpr[2 * i.r0 + 1] = 0;
       off += i.len;
       left--;
     }
     this.#leave(ripBase, off, budget - left);
-    return status;
+    return 0;
   }
 
   #decode(page: CodePage, linear: number, off: number): Insn | undefined {

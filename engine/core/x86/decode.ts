@@ -2,7 +2,19 @@
  * Bytes to `Insn`. Prefixes and the opcode are read here, for they are the key of KVM's tables even where the
  * bytes are no valid instruction; operands come from iced-x86.
  */
-import { Decoder, DecoderError, DecoderOptions, Instruction, MemorySizeExt, Mnemonic, OpKind, Register } from 'iced-x86';
+import {
+  Decoder,
+  DecoderError,
+  DecoderOptions,
+  Instruction,
+  MemorySizeExt,
+  Mnemonic,
+  OpKind,
+  Register,
+} from 'iced-x86';
+import { movsd } from './exec-sse.ts';
+import { cmps, movs } from './exec-string.ts';
+import { undefinedOpcode } from './exec-system.ts';
 import { fastShape } from './fast.ts';
 import {
   BASE_RIP,
@@ -18,16 +30,12 @@ import {
   K_ST,
   K_VEC,
   MAP_0F,
-  MAP_0F38,
   MAP_0F3A,
+  MAP_0F38,
   MAP_ONE,
   REP_F2,
   REP_F3,
 } from './insn.ts';
-import { movs } from './exec-string.ts';
-import { movsd } from './exec-sse.ts';
-import { cmps } from './exec-string.ts';
-import { undefinedOpcode } from './exec-system.ts';
 import { HANDLERS } from './mnemonics.ts';
 import { MODE_LONG64, MODE_REAL16 } from './regs.ts';
 

@@ -1,7 +1,8 @@
 /** The emulator's way to memory: `linearize()`, the read cache, then `EmulateOps`. Linux 6.1, emulate.c. */
 import { advance } from './exec-string.ts';
 import type { Insn } from './insn.ts';
-import { type Machine, type MachinePort, VECTOR_GP, VECTOR_PF, VECTOR_SS } from './machine.ts';
+import type { Machine } from './machine.ts';
+import { type MachinePort, VECTOR_GP, VECTOR_PF, VECTOR_SS } from './machine-port.ts';
 import {
   type EmulateOps,
   X86EMUL_CONTINUE,

@@ -3,12 +3,13 @@
  * handlers as the guest CPU, over a copy of the general registers that is written back only on success.
  */
 import { decode, MAX_INSN_LENGTH } from './decode.ts';
-import { undefinedOpcode } from './exec-system.ts';
-import { comparisonEnds, repeatCount, setRepeatCount } from './exec-string.ts';
 import { EmulatorPort } from './emulator-memory.ts';
+import { comparisonEnds, repeatCount, setRepeatCount } from './exec-string.ts';
+import { undefinedOpcode } from './exec-system.ts';
 import { Insn, K_MEM } from './insn.ts';
 import { kvmMarks, marksUndefined, T_LOCK, T_ON_UD, T_PAGE_TABLE, T_TWO_MEM } from './kvm-table.ts';
-import { EXCEPTION, Machine, UNHANDLEABLE, VECTOR_GP, VECTOR_PF, VECTOR_UD } from './machine.ts';
+import { Machine } from './machine.ts';
+import { EXCEPTION, UNHANDLEABLE, VECTOR_GP, VECTOR_PF, VECTOR_UD } from './machine-port.ts';
 import {
   EMULATION_FAILED,
   EMULATION_OK,
@@ -17,7 +18,7 @@ import {
   X86EMUL_CONTINUE,
   X86EMUL_PROPAGATE_FAULT,
 } from './ports.ts';
-import { CS, MODE_LONG64, RF, type Regs } from './regs.ts';
+import { CS, MODE_LONG64, type Regs, RF } from './regs.ts';
 
 /** Iterations after which a repeated string instruction goes back to the guest: when these bits of RCX are 0. */
 const REENTER_MASK = 0x3ff;

@@ -1,7 +1,8 @@
 /** Bit tests and scans, byte order, conditional moves, and the wide compare-and-exchange. */
 import { setResultSized } from './alu.ts';
 import { type Insn, K_IMM, K_MEM } from './insn.ts';
-import { type Machine, UNHANDLEABLE, VECTOR_GP } from './machine.ts';
+import type { Machine } from './machine.ts';
+import { UNHANDLEABLE, VECTOR_GP } from './machine-port.ts';
 import { RAX, RBX, RCX, RDX } from './regs.ts';
 
 const BT = 0;
@@ -17,9 +18,7 @@ function bitOperand(m: Machine, i: Insn, lo: number, hi: number): void {
   const shiftToBytes = i.size === 8 ? 6 : i.size === 4 ? 5 : 4;
   const v = i.size === 2 ? (lo << 16) >> 16 : lo;
   const delta =
-    i.size === 8
-      ? Math.floor((hi * 4294967296 + (lo >>> 0)) / 64) * 8
-      : (v >> shiftToBytes) * i.size;
+    i.size === 8 ? Math.floor((hi * 4294967296 + (lo >>> 0)) / 64) * 8 : (v >> shiftToBytes) * i.size;
   const at = off + delta;
   m.off = i.addrSize === 8 ? at : i.addrSize === 4 ? at >>> 0 : at & 0xffff;
 }

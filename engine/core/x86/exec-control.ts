@@ -1,7 +1,9 @@
 /** Branches, the stack, calls and software interrupts. Pushes store first and move RSP after. */
-import { type Insn, K_IMM, K_MEM, K_REG, K_SEG } from './insn.ts';
+
 import { loadSegment } from './exec-integer.ts';
-import { type Machine, UNHANDLEABLE, VECTOR_BP, VECTOR_OF } from './machine.ts';
+import { type Insn, K_IMM, K_MEM, K_REG, K_SEG } from './insn.ts';
+import type { Machine } from './machine.ts';
+import { UNHANDLEABLE, VECTOR_BP, VECTOR_OF } from './machine-port.ts';
 import { CS, IF, MODE_LONG64, MODE_REAL16, RBP, RCX, RSP, SS, TF } from './regs.ts';
 
 /** Flags that POPF of each size may change at CPL 0. */

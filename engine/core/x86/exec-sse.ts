@@ -3,7 +3,8 @@
  * the machine's byte buffer; a register is written only when every part of its operand has been loaded.
  */
 import { type Exec, type Insn, K_MEM, K_MMX, K_REG, K_VEC } from './insn.ts';
-import { type Machine, VECTOR_GP, VECTOR_NM, VECTOR_UD } from './machine.ts';
+import type { Machine } from './machine.ts';
+import { VECTOR_GP, VECTOR_NM, VECTOR_UD } from './machine-port.ts';
 import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE, MODE_REAL16 } from './regs.ts';
 
 /** May vector instructions run at all? 0, or #UD or #NM raised. */

@@ -1,6 +1,7 @@
 /** Flags by name, ports, descriptor-table stores, and what little of the system instructions guests here use. */
 import { type Insn, K_IMM, K_MEM, K_REG } from './insn.ts';
-import { type Machine, VECTOR_GP } from './machine.ts';
+import type { Machine } from './machine.ts';
+import { VECTOR_GP } from './machine-port.ts';
 import { AF, CF, DF, IF, MODE_LONG64, PF, RAX, RBX, RCX, RDX, SF, ZF } from './regs.ts';
 
 export function nop(): number {

@@ -2,32 +2,13 @@
  * x87 in doubles. The 80-bit format is converted on load and store, so results that need more than 53 bits of
  * precision differ from a processor's; no store here depends on that but `fstp m80`.
  */
+
+import { fromExtended, toExtended } from './extended.ts';
 import { type Exec, type Insn, K_MEM, K_NONE } from './insn.ts';
-import { type Machine, UNHANDLEABLE, VECTOR_GP, VECTOR_NM } from './machine.ts';
+import type { Machine } from './machine.ts';
 import { bigHi, bigLo, toBig } from './muldiv.ts';
-import { CR0_EM, CR0_TS, CR4_OSFXSR, MODE_LONG64, RAX } from './regs.ts';
-
-/** x87 needs CR0.EM and CR0.TS clear; both give #NM. */
-function usable(m: Machine): number {
-  return m.regs.cr0 & (CR0_EM | CR0_TS) ? m.raise(VECTOR_NM, -1) : 0;
-}
-
-function checked(run: Exec): Exec {
-  return (m, i) => {
-    const stop = usable(m);
-    return stop !== 0 ? stop : run(m, i);
-  };
-}
-
-function get(m: Machine, n: number): number {
-  return m.regs.st[(m.regs.fpuTop + n) & 7]!;
-}
-
-function set(m: Machine, n: number, v: number): void {
-  const r = (m.regs.fpuTop + n) & 7;
-  m.regs.st[r] = v;
-  m.regs.fpuTags |= 1 << r;
-}
+import { RAX } from './regs.ts';
+import { checked, get, set, statusWord } from './x87-state.ts';
 
 function pushStack(m: Machine, v: number): void {
   m.regs.fpuTop = (m.regs.fpuTop + 7) & 7;
@@ -65,43 +46,6 @@ export const fldl2e = constant(Math.LOG2E);
 export const fldln2 = constant(Math.LN2);
 export const fldl2t = constant(Math.log2(10));
 export const fldlg2 = constant(Math.log10(2));
-
-/** Ten bytes of the buffer as a number. */
-function fromExtended(m: Machine): number {
-  const exp = m.view.getUint16(8, true);
-  const mantissa = m.view.getBigUint64(0, true);
-  const sign = exp & 0x8000 ? -1 : 1;
-  if ((exp & 0x7fff) === 0x7fff) return mantissa << 1n === 0n || mantissa === 1n << 63n ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  if (mantissa === 0n) return sign * 0;
-  const e = (exp & 0x7fff) - 16383 - 63;
-  // In two steps, so that neither factor leaves the range of a double.
-  const h = Math.trunc(e / 2);
-  return sign * Number(mantissa) * 2 ** h * 2 ** (e - h);
-}
-
-/** A number as ten bytes of the buffer, at `at`. */
-function toExtended(m: Machine, v: number, at: number): void {
-  const view = m.view;
-  view.setFloat64(at, v, true);
-  const bits = view.getBigUint64(at, true);
-  const sign = bits >> 63n ? 0x8000 : 0;
-  const exp = Number((bits >> 52n) & 0x7ffn);
-  let mantissa = bits & 0xfffffffffffffn;
-  let e = 0;
-  if (exp === 0x7ff) {
-    e = 0x7fff;
-    mantissa = (1n << 63n) | (mantissa << 11n);
-  } else if (exp !== 0) {
-    e = exp - 1023 + 16383;
-    mantissa = (1n << 63n) | (mantissa << 11n);
-  } else if (mantissa !== 0n) {
-    const shift = BigInt(64 - mantissa.toString(2).length);
-    e = 16383 - 1074 + 63 - Number(shift);
-    mantissa <<= shift;
-  }
-  view.setBigUint64(at, mantissa, true);
-  view.setUint16(at + 8, sign | e, true);
-}
 
 /** A floating-point memory operand of 4, 8 or 10 bytes, or a stack register; why it was refused is in `m.stopped`. */
 
@@ -191,10 +135,6 @@ export const fldcw = checked((m, i) => {
   return stop;
 });
 
-function statusWord(m: Machine): number {
-  return (m.regs.fpuStatus & ~0x3800) | (m.regs.fpuTop << 11);
-}
-
 export const fnstsw = checked((m, i) => {
   if (i.k0 === K_MEM) return m.port.store(i.seg, m.ea(i), 2, statusWord(m), 0);
   m.setReg(RAX, 2, statusWord(m), 0);
@@ -257,70 +197,3 @@ export const fdivp = arithmetic(over, true, false);
 export const fidiv = arithmetic(over, false, true);
 export const fdivr = arithmetic(overReversed, false, false);
 export const fdivrp = arithmetic(overReversed, true, false);
-
-/** FXSAVE as QEMU's processor does it, store by store: bytes that no field covers stay as they were. */
-export const fxsave = checked((m, i) => {
-  const off = m.ea(i);
-  if (off % 16 !== 0) return m.raise(VECTOR_GP, 0);
-  if (m.port.emulator) return fxsaveEmulated(m, i, off);
-  const regs = m.regs;
-  const put = (at: number, n: number, lo: number, hi: number): boolean => {
-    m.stopped = m.port.store(i.seg, off + at, n, lo, hi);
-    return m.stopped !== 0;
-  };
-  if (put(0, 2, regs.fpuControl, 0) || put(2, 2, statusWord(m), 0) || put(4, 2, regs.fpuTags, 0)) return m.stopped;
-  if (put(8, 8, 0, 0) || put(16, 8, 0, 0)) return m.stopped;
-  for (let n = 0; n < 8; n++) {
-    toExtended(m, get(m, n), 0);
-    const [a, b, c] = [m.words[0]!, m.words[1]!, m.words[2]! & 0xffff];
-    if (put(32 + 16 * n, 8, a, b) || put(40 + 16 * n, 2, c, 0)) return m.stopped;
-  }
-  if ((regs.cr4 & CR4_OSFXSR) === 0) return 0;
-  if (put(24, 4, regs.mxcsr, 0) || put(28, 4, 0xffff, 0)) return m.stopped;
-  for (let n = 0; n < (regs.mode === MODE_LONG64 ? 16 : 8); n++) {
-    const w = regs.ymm;
-    if (put(160 + 16 * n, 8, w[8 * n]!, w[8 * n + 1]!)) return m.stopped;
-    if (put(168 + 16 * n, 8, w[8 * n + 2]!, w[8 * n + 3]!)) return m.stopped;
-  }
-  return 0;
-});
-
-/** em_fxsave(): not in 64-bit mode; the image goes to memory through `write_std()`. */
-function fxsaveEmulated(m: Machine, i: Insn, off: number): number {
-  const regs = m.regs;
-  if (regs.mode === MODE_LONG64) return UNHANDLEABLE;
-  m.buf.fill(0);
-  for (let n = 0; n < 8; n++) toExtended(m, get(m, n), 32 + 16 * n);
-  m.view.setUint16(0, regs.fpuControl, true);
-  m.view.setUint16(2, statusWord(m), true);
-  m.buf[4] = regs.fpuTags;
-  m.view.setUint32(24, regs.mxcsr, true);
-  m.view.setUint32(28, 0xffff, true);
-  for (let n = 0; n < 8; n++) for (let k = 0; k < 4; k++) m.words[40 + 4 * n + k] = regs.ymm[8 * n + k]!;
-  return m.port.storeStd(i.seg, off, regs.cr4 & CR4_OSFXSR ? 288 : 160);
-}
-
-export const fxrstor = checked((m, i) => {
-  const off = m.ea(i);
-  if (off % 16 !== 0) return m.raise(VECTOR_GP, 0);
-  const stop = m.port.loadBytes(i.seg, off, 416);
-  if (stop !== 0) return stop;
-  const regs = m.regs;
-  if (m.view.getUint32(24, true) & ~0xffff) return m.raise(VECTOR_GP, 0);
-  regs.fpuControl = m.view.getUint16(0, true) | 0x40;
-  regs.fpuStatus = m.view.getUint16(2, true);
-  regs.fpuTop = (regs.fpuStatus >> 11) & 7;
-  const tags = m.buf[4]!;
-  const image = m.buf.slice(0, 416);
-  if (regs.cr4 & CR4_OSFXSR) {
-    regs.mxcsr = m.view.getUint32(24, true);
-    for (let n = 0; n < (regs.mode === MODE_LONG64 ? 16 : 8); n++)
-      for (let k = 0; k < 4; k++) regs.ymm[8 * n + k] = m.words[40 + 4 * n + k]!;
-  }
-  for (let n = 0; n < 8; n++) {
-    m.buf.set(image.subarray(32 + 16 * n, 42 + 16 * n));
-    set(m, n, fromExtended(m));
-  }
-  regs.fpuTags = tags;
-  return 0;
-});

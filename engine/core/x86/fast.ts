@@ -2,9 +2,10 @@
  * The shapes that `Cpu.run` executes without calling a handler: the forms that loops are made of. The numbers
  * are repeated as literals in its switch, for V8 makes a jump table only of literals.
  */
-import { dec, inc } from './exec-integer.ts';
-import * as n from './exec-integer.ts';
+
 import { jcc, jmp } from './exec-control.ts';
+import * as n from './exec-integer.ts';
+import { dec, inc } from './exec-integer.ts';
 import { nop } from './exec-system.ts';
 import { type Insn, K_IMM, K_MEM, K_REG } from './insn.ts';
 
@@ -66,7 +67,13 @@ export function fastShape(i: Insn): number {
     return i.exec === n.cmp ? FAST_CMP_RM : FAST_NONE;
   }
   const shapes = ARITHMETIC.get(i.exec);
-  return shapes === undefined ? FAST_NONE : i.k1 === K_REG ? shapes[0] : i.k1 === K_IMM ? shapes[1] : FAST_NONE;
+  return shapes === undefined
+    ? FAST_NONE
+    : i.k1 === K_REG
+      ? shapes[0]
+      : i.k1 === K_IMM
+        ? shapes[1]
+        : FAST_NONE;
 }
 
 function moveShape(i: Insn): number {
@@ -77,7 +84,13 @@ function moveShape(i: Insn): number {
   }
   if (i.size !== 4) return FAST_NONE;
   if (i.k0 === K_REG)
-    return i.k1 === K_REG ? FAST_MOV_RR : i.k1 === K_IMM ? FAST_MOV_RI : i.k1 === K_MEM ? FAST_MOV_RM : FAST_NONE;
+    return i.k1 === K_REG
+      ? FAST_MOV_RR
+      : i.k1 === K_IMM
+        ? FAST_MOV_RI
+        : i.k1 === K_MEM
+          ? FAST_MOV_RM
+          : FAST_NONE;
   if (i.k0 !== K_MEM) return FAST_NONE;
   return i.k1 === K_REG ? FAST_MOV_MR : i.k1 === K_IMM ? FAST_MOV_MI : FAST_NONE;
 }

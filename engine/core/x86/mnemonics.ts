@@ -2,7 +2,9 @@
 import { Mnemonic } from 'iced-x86';
 import * as b from './exec-bits.ts';
 import * as c from './exec-control.ts';
+import { fxrstor, fxsave } from './exec-fxsave.ts';
 import * as n from './exec-integer.ts';
+import * as h from './exec-shift.ts';
 import * as v from './exec-sse.ts';
 import * as s from './exec-string.ts';
 import * as y from './exec-system.ts';
@@ -33,22 +35,22 @@ const INTEGER: [number, Exec][] = [
   [M.Xchg, n.xchg],
   [M.Xadd, n.xadd],
   [M.Cmpxchg, n.cmpxchg],
-  [M.Mul, n.mul],
-  [M.Imul, n.imul],
-  [M.Div, n.div],
-  [M.Idiv, n.idiv],
-  [M.Rol, n.rol],
-  [M.Ror, n.ror],
-  [M.Rcl, n.rcl],
-  [M.Rcr, n.rcr],
-  [M.Shl, n.shl],
-  [M.Sal, n.shl],
-  [M.Shr, n.shr],
-  [M.Sar, n.sar],
-  [M.Shld, n.shld],
-  [M.Shrd, n.shrd],
-  [M.Xlatb, n.xlat],
-  [M.Popcnt, n.popcnt],
+  [M.Mul, h.mul],
+  [M.Imul, h.imul],
+  [M.Div, h.div],
+  [M.Idiv, h.idiv],
+  [M.Rol, h.rol],
+  [M.Ror, h.ror],
+  [M.Rcl, h.rcl],
+  [M.Rcr, h.rcr],
+  [M.Shl, h.shl],
+  [M.Sal, h.shl],
+  [M.Shr, h.shr],
+  [M.Sar, h.sar],
+  [M.Shld, h.shld],
+  [M.Shrd, h.shrd],
+  [M.Xlatb, h.xlat],
+  [M.Popcnt, h.popcnt],
   [M.Bt, b.bt],
   [M.Bts, b.bts],
   [M.Btr, b.btr],
@@ -65,15 +67,29 @@ const INTEGER: [number, Exec][] = [
   ...same([M.Cbw, M.Cwde, M.Cdqe], n.cwde),
   ...same([M.Cwd, M.Cdq, M.Cqo], n.cdq),
   ...same(
-    [M.Seto, M.Setno, M.Setb, M.Setae, M.Sete, M.Setne, M.Setbe, M.Seta].concat(
-      [M.Sets, M.Setns, M.Setp, M.Setnp, M.Setl, M.Setge, M.Setle, M.Setg],
-    ),
+    [M.Seto, M.Setno, M.Setb, M.Setae, M.Sete, M.Setne, M.Setbe, M.Seta].concat([
+      M.Sets,
+      M.Setns,
+      M.Setp,
+      M.Setnp,
+      M.Setl,
+      M.Setge,
+      M.Setle,
+      M.Setg,
+    ]),
     b.setcc,
   ),
   ...same(
-    [M.Cmovo, M.Cmovno, M.Cmovb, M.Cmovae, M.Cmove, M.Cmovne, M.Cmovbe, M.Cmova].concat(
-      [M.Cmovs, M.Cmovns, M.Cmovp, M.Cmovnp, M.Cmovl, M.Cmovge, M.Cmovle, M.Cmovg],
-    ),
+    [M.Cmovo, M.Cmovno, M.Cmovb, M.Cmovae, M.Cmove, M.Cmovne, M.Cmovbe, M.Cmova].concat([
+      M.Cmovs,
+      M.Cmovns,
+      M.Cmovp,
+      M.Cmovnp,
+      M.Cmovl,
+      M.Cmovge,
+      M.Cmovle,
+      M.Cmovg,
+    ]),
     b.cmovcc,
   ),
 ];
@@ -98,9 +114,16 @@ const CONTROL: [number, Exec][] = [
   [M.Int3, c.int3],
   [M.Into, c.into],
   ...same(
-    [M.Jo, M.Jno, M.Jb, M.Jae, M.Je, M.Jne, M.Jbe, M.Ja].concat(
-      [M.Js, M.Jns, M.Jp, M.Jnp, M.Jl, M.Jge, M.Jle, M.Jg],
-    ),
+    [M.Jo, M.Jno, M.Jb, M.Jae, M.Je, M.Jne, M.Jbe, M.Ja].concat([
+      M.Js,
+      M.Jns,
+      M.Jp,
+      M.Jnp,
+      M.Jl,
+      M.Jge,
+      M.Jle,
+      M.Jg,
+    ]),
     c.jcc,
   ),
 ];
@@ -139,7 +162,10 @@ const SYSTEM: [number, Exec][] = [
 ];
 
 const VECTOR: [number, Exec][] = [
-  ...same([M.Movups, M.Movupd, M.Movdqu, M.Lddqu, M.Vmovups, M.Vmovupd, M.Vmovdqu, M.Vlddqu], v.moveUnaligned),
+  ...same(
+    [M.Movups, M.Movupd, M.Movdqu, M.Lddqu, M.Vmovups, M.Vmovupd, M.Vmovdqu, M.Vlddqu],
+    v.moveUnaligned,
+  ),
   ...same([M.Movaps, M.Movapd, M.Movdqa, M.Vmovaps, M.Vmovapd, M.Vmovdqa], v.moveAligned),
   ...same([M.Movntps, M.Movntpd, M.Movntdq, M.Movntdqa], v.moveAligned),
   ...same([M.Vmovntps, M.Vmovntpd, M.Vmovntdq, M.Vmovntdqa], v.moveAligned),
@@ -211,8 +237,8 @@ const X87: [number, Exec][] = [
   [M.Fidiv, f.fidiv],
   [M.Fdivr, f.fdivr],
   [M.Fdivrp, f.fdivrp],
-  ...same([M.Fxsave, M.Fxsave64], f.fxsave),
-  ...same([M.Fxrstor, M.Fxrstor64], f.fxrstor),
+  ...same([M.Fxsave, M.Fxsave64], fxsave),
+  ...same([M.Fxrstor, M.Fxrstor64], fxrstor),
 ];
 
 function same(mnemonics: number[], exec: Exec): [number, Exec][] {

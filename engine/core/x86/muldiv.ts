@@ -3,7 +3,8 @@
  * flags that paper leaves undefined are those of QEMU's processor: SF, ZF and PF follow the low half.
  */
 import { setResultSized } from './alu.ts';
-import { VECTOR_DE, type Machine } from './machine.ts';
+import type { Machine } from './machine.ts';
+import { VECTOR_DE } from './machine-port.ts';
 import { RAX, RDX } from './regs.ts';
 
 const MASK32 = 0xffffffffn;

@@ -1,5 +1,12 @@
 /** Test support: flat memory as a `CpuBus`, with refusals on demand. Nothing in the engine imports this. */
-import { CPU_EXIT_NPF, CPU_OK, type CpuBus } from './ports.ts';
+import {
+  CPU_EXIT_NPF,
+  CPU_OK,
+  type CpuBus,
+  type EmulateOps,
+  X86EMUL_CMPXCHG_FAILED,
+  X86EMUL_CONTINUE,
+} from './ports.ts';
 
 const PAGE = 4096;
 
@@ -84,5 +91,72 @@ export class FlatBus implements CpuBus {
 
   fetch(linear: number, into: Uint8Array, at: number, n: number): void {
     into.set(this.mem.subarray(linear, linear + n), at);
+  }
+}
+
+/** The same flat memory as `x86_emulate_ops`: everything is memory, ports answer nothing. */
+export class FlatOps implements EmulateOps {
+  readonly buf = new Uint8Array(64);
+  readonly old = new Uint8Array(64);
+  faultVector = 0;
+  faultCode = 0;
+  faultAddress = 0;
+  /** Loads and stores in order, as `r` or `w` (`l`: locked), address and length. */
+  readonly log: string[] = [];
+  readonly #bus: FlatBus;
+
+  constructor(bus: FlatBus) {
+    this.#bus = bus;
+  }
+
+  #get(linear: number, n: number): number {
+    this.buf.set(this.#bus.mem.subarray(linear, linear + n));
+    return X86EMUL_CONTINUE;
+  }
+
+  #put(kind: string, linear: number, n: number): number {
+    this.log.push(`${kind} ${linear.toString(16)} ${n}`);
+    this.#bus.mem.set(this.buf.subarray(0, n), linear);
+    return X86EMUL_CONTINUE;
+  }
+
+  fetch(linear: number, n: number): number {
+    return this.#get(linear, n);
+  }
+
+  readStd(linear: number, n: number): number {
+    return this.#get(linear, n);
+  }
+
+  writeStd(linear: number, n: number): number {
+    return this.#put('w', linear, n);
+  }
+
+  readEmulated(linear: number, n: number): number {
+    this.log.push(`r ${linear.toString(16)} ${n}`);
+    return this.#get(linear, n);
+  }
+
+  writeEmulated(linear: number, n: number): number {
+    return this.#put('w', linear, n);
+  }
+
+  cmpxchgEmulated(linear: number, n: number): number {
+    for (let k = 0; k < n; k++) {
+      if (this.#bus.mem[linear + k] !== this.old[k]) return X86EMUL_CMPXCHG_FAILED;
+    }
+    return this.#put('l', linear, n);
+  }
+
+  pioIn(_size: number, _port: number, _count: number): number {
+    return 0;
+  }
+
+  pioOut(_size: number, _port: number, _count: number): number {
+    return 0;
+  }
+
+  halt(): void {
+    this.log.push('hlt');
   }
 }

@@ -1,0 +1,31 @@
+/** The x87 register stack: the parts that arithmetic and state images share. */
+import type { Exec } from './insn.ts';
+import type { Machine } from './machine.ts';
+import { VECTOR_NM } from './machine-port.ts';
+import { CR0_EM, CR0_TS } from './regs.ts';
+
+/** x87 needs CR0.EM and CR0.TS clear; both give #NM. */
+export function usable(m: Machine): number {
+  return m.regs.cr0 & (CR0_EM | CR0_TS) ? m.raise(VECTOR_NM, -1) : 0;
+}
+
+export function checked(run: Exec): Exec {
+  return (m, i) => {
+    const stop = usable(m);
+    return stop !== 0 ? stop : run(m, i);
+  };
+}
+
+export function get(m: Machine, n: number): number {
+  return m.regs.st[(m.regs.fpuTop + n) & 7]!;
+}
+
+export function set(m: Machine, n: number, v: number): void {
+  const r = (m.regs.fpuTop + n) & 7;
+  m.regs.st[r] = v;
+  m.regs.fpuTags |= 1 << r;
+}
+
+export function statusWord(m: Machine): number {
+  return (m.regs.fpuStatus & ~0x3800) | (m.regs.fpuTop << 11);
+}
