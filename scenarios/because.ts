@@ -12,6 +12,7 @@ import {
 } from '../engine/facts.ts';
 import {
   applySeries,
+  BAD_PAGE_EMULATE_MMIO,
   EMULATION_FAILURE_LOOP,
   type FaultPolicy,
   HVA_OK,
@@ -20,25 +21,30 @@ import {
   type PfnVerdict,
 } from '../engine/policy.ts';
 import type { Strategy } from '../strategies/strategy.ts';
-import type { ExitKind, Fate } from './comparison.ts';
+import type { Run } from './comparison.ts';
 import type { Decoded } from './decode.ts';
 
 /** What the sentence is made from: a strategy's rules and what was seen of one run. */
 export interface Seen {
   readonly strategy: Strategy;
-  readonly fate: Fate;
+  readonly fate: Run['fate'];
   readonly detail: string;
-  readonly exits: Readonly<Record<ExitKind, number>>;
+  readonly exits: Run['exits'];
   readonly instruction?: Decoded | undefined;
   /** The MMIO exits carried no address. */
   readonly blind?: boolean;
   /** The guest was fetching code from the ROM itself. */
   readonly inRom: boolean;
   readonly romIntact: boolean;
+  /** The guest's page tables lie in a ROM. */
+  readonly tablesInRom: boolean;
+  readonly decisions: Run['decisions'];
+  readonly steps: Run['steps'];
 }
 
 /** One sentence, ending in its source. */
 export function because(seen: Seen): string {
+  if (seen.tablesInRom && seen.fate !== 'ok' && seen.fate !== 'corrupt') return becauseOfTables(seen);
   switch (seen.fate) {
     case 'ok':
       return becauseOk(seen);
@@ -57,7 +63,17 @@ export function because(seen: Seen): string {
   }
 }
 
-function becauseOk({ strategy, exits }: Seen): string {
+function becauseOfTables({ fate }: Seen): string {
+  if (fate === 'shutdown') {
+    return 'KVM cannot read the tables or set the accessed bit in them, and the page fault it raises instead has no handler (walk_addr_generic()).';
+  }
+  if (fate === 'livelock') {
+    return 'The walk of the page tables needs write access to the ROM, and neither trying again nor emulating the instruction gives it that (kvm_mmu_page_fault(); commit ba6a35415455).';
+  }
+  return 'The walk of the page tables asks for write access to the ROM, and the host mapping has none to give (kvm_handle_bad_page()).';
+}
+
+function becauseOk({ strategy, exits, steps }: Seen): string {
   const { layout } = strategy;
   if (layout.slotFlags === null) {
     return 'No memslot covers the ROM, so every access leaves as KVM_EXIT_MMIO and the VMM answers (kvm_handle_noslot_fault()).';
@@ -66,16 +82,27 @@ function becauseOk({ strategy, exits }: Seen): string {
     return '-EFAULT names no address, but a VMM that decodes the instruction at rip can step over the store (dosemu2 handles it itself).';
   }
   if (exits['mmio-write'] + exits['mmio-read'] > 0) return becauseMmio(strategy, exits);
-  if (!layout.shared) {
+  if ((steps['host-cow'] ?? 0) > 0) {
     return 'The mapping is private: the host copies a page before the guest changes it, and nobody is told (handle_mm_fault()).';
   }
+  if ((steps['host-io'] ?? 0) > 0) return becauseRead(strategy);
   return 'No write met the ROM while it was protected; what the guest read came straight from the mapped page (hva_to_pfn()).';
+}
+
+function becauseRead(strategy: Strategy): string {
+  if (pfnOf(applySeries(strategy.series), strategy) === KVM_PFN_ERR_RO_FAULT && !flagged(strategy)) {
+    return 'gup said that the page has to be read in, and the vCPU waited for it (Marcelo, 16 August 2012: tell why gup_nowait failed).';
+  }
+  if ((strategy.layout.prot & PROT_WRITE) !== 0) {
+    return 'The mapping can be written, so even the guess of 3.5 takes the missing page for I/O, and the vCPU waited for it (hva_to_pfn()).';
+  }
+  return 'The VMA allows a read, so the missing page was taken for I/O, and the vCPU waited for it (vma_is_valid(), Linux 3.7).';
 }
 
 function becauseMmio(strategy: Strategy, exits: Seen['exits']): string {
   const kvm = applySeries(strategy.series);
-  const cached = strategy.series.some((p) => p.name === 'ro-cached-mmio') && exits['mmio-read'] > 0;
-  if (cached) {
+  const cached = kvm.handleBadPage(writeFault(strategy), KVM_PFN_ERR_RO_FAULT) === BAD_PAGE_EMULATE_MMIO;
+  if (cached && exits['mmio-read'] > 0) {
     return 'A refused write is remembered as MMIO, so reads of that page leave as well: the bug that the changelog of v4 names (kvm_handle_bad_page()).';
   }
   if (kvm.gfnToHva(writeFault(strategy)) !== HVA_OK) {
@@ -112,17 +139,17 @@ function becauseInternalError({ strategy, instruction, inRom }: Seen): string {
   return 'KVM cannot emulate the instruction, and no writable page is to be had, so trying again is of no use (reexecute_instruction(), v6; Xiao, 16 August 2012).';
 }
 
-function becauseLivelock({ strategy, blind }: Seen): string {
-  const kvm = applySeries(strategy.series);
+function becauseLivelock({ strategy, blind, decisions }: Seen): string {
   if (blind) {
     return 'An exit for an instruction that KVM cannot emulate carries neither address nor data, and the next entry fails again (Xiao, 16 August 2012).';
   }
-  const fault = writeFault(strategy);
-  if (kvm.reexecuteInstruction(fault, pfnOf(kvm, strategy)) && fault.slot) {
-    return 'KVM cannot emulate the instruction and enters the guest again because a memslot is there, so the write faults for ever (reexecute_instruction() before v6).';
-  }
-  if (kvm.handleEmulationFailure(fault) === EMULATION_FAILURE_LOOP) {
+  const looping =
+    applySeries(strategy.series).handleEmulationFailure(writeFault(strategy)) === EMULATION_FAILURE_LOOP;
+  if (looping && decisions.handleEmulationFailure > 0) {
     return 'An instruction that KVM cannot emulate is tried again for ever (Marcelo, 16 August 2012: or leave the guest looping).';
+  }
+  if (decisions.reexecuteInstruction > 0) {
+    return 'KVM cannot emulate the instruction and enters the guest again because a memslot is there, so the write faults for ever (reexecute_instruction() before v6).';
   }
   return 'Each entry ends in the same fault and nothing changes in between (kvm_mmu_page_fault()).';
 }
@@ -136,7 +163,7 @@ function becauseCorrupt({ strategy, romIntact, exits }: Seen): string {
         ? 'The guest reads the private copy of what it wrote, not the ROM (copy on write).'
         : 'The ROM is as it was, but the guest did not read what it should have.';
   }
-  return (layout.prot & PROT_WRITE) !== 0 && ((layout.slotFlags ?? 0) & KVM_MEM_READONLY) === 0
+  return (layout.prot & PROT_WRITE) !== 0 && !flagged(strategy)
     ? 'Slot and mapping are writable, so the store lands in the ROM like in any RAM (VirtualBox on KVM, 2021).'
     : 'The memory does not hold what the VMM meant it to hold.';
 }
@@ -147,6 +174,8 @@ function readFault({ layout }: Strategy): number {
   const slot = F_SLOT | (layout.slotFlags & KVM_MEM_READONLY ? F_SLOT_READONLY : 0);
   return slot | F_VMA | F_VM_READ | (layout.prot & PROT_WRITE ? F_VM_WRITE : 0);
 }
+
+const flagged = ({ layout }: Strategy): boolean => ((layout.slotFlags ?? 0) & KVM_MEM_READONLY) !== 0;
 
 const writeFault = (strategy: Strategy) => factsOf(readFault(strategy) | F_WRITE);
 

@@ -30,6 +30,10 @@ const WRITES: readonly OpAccess[] = [
   OpAccess.ReadCondWrite,
 ];
 
+/** Made once: they keep no state between two instructions. */
+const FORMATTER = new Formatter(FormatterSyntax.Intel);
+const INFO = new InstructionInfoFactory();
+
 /** Decodes the instruction at the start of `code`; undefined if there is none. */
 export function decodeAt(code: Uint8Array, bits: 32 | 64, regs: VcpuRegs): Decoded | undefined {
   if (code.length === 0) return undefined;
@@ -37,9 +41,8 @@ export function decodeAt(code: Uint8Array, bits: 32 | 64, regs: VcpuRegs): Decod
   decoder.ip = regs.rip;
   const instruction = decoder.decode();
   if (instruction.isInvalid) return undefined;
-  const formatter = new Formatter(FormatterSyntax.Intel);
-  const text = formatter.format(instruction);
-  const used = new InstructionInfoFactory().info(instruction).usedMemory();
+  const text = FORMATTER.format(instruction);
+  const used = INFO.info(instruction).usedMemory();
   const touched = used.filter((m) => m.access !== OpAccess.NoMemAccess && m.access !== OpAccess.None);
   const first = touched.find((m) => WRITES.includes(m.access)) ?? touched[0];
   const decoded: Decoded = {
@@ -62,7 +65,7 @@ export function decodeAt(code: Uint8Array, bits: 32 | 64, regs: VcpuRegs): Decod
           },
         }),
   };
-  for (const wasm of [decoder, instruction, formatter, ...used]) wasm.free();
+  for (const wasm of [decoder, instruction, ...used]) wasm.free();
   return decoded;
 }
 

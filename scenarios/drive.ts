@@ -122,7 +122,7 @@ class Drive {
     this.exits.efault += 1;
     const instruction = this.instruction();
     const skip = this.vmm.strategy.vmm?.onEfault === 'skip' && instruction?.memory?.write === true;
-    this.auditInstruction(skip ? 'stepped over' : 'efault');
+    this.auditInstruction(skip ? 'stepped over' : 'efault', instruction);
     if (!skip) return this.end('efault', `KVM_RUN returned -EFAULT${this.where()}`);
     this.machine.setRip(Number(this.machine.getRegs().rip) + instruction.length);
     return undefined;
@@ -186,8 +186,8 @@ class Drive {
     return decodeAt(memory.peek(rip - memory.place.at, length), bits, regs);
   }
 
-  private auditInstruction(became: string): void {
-    const memory = this.instruction()?.memory;
+  private auditInstruction(became: string, instruction = this.instruction()): void {
+    const memory = instruction?.memory;
     if (memory?.write !== true || this.romWrites.length >= ROM_WRITES_MAX) return;
     if (this.vmm.placeAt(memory.address)?.kind === 'rom') this.audit(memory.address, '', became);
   }

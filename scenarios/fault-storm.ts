@@ -16,7 +16,7 @@ import {
   UNFLAGGED_READONLY,
 } from './sources.ts';
 
-const PAGES_MAX = 4096;
+const PAGES_MAX = 1024;
 
 export default defineScenario({
   name: 'fault-storm',
@@ -26,7 +26,7 @@ export default defineScenario({
   params: { pages: int(256, 1, PAGES_MAX, 'pages, each read once') },
   memory: {
     bios: rom(0x100_0000, PAGES_MAX * PAGE_SIZE, {
-      // One word a page is enough to tell the pages apart, and quicker than filling 16 MiB.
+      // One word a page is enough to tell the pages apart, and quicker than filling 4 MiB.
       content(n) {
         const bytes = new Uint8Array(n);
         for (let page = 0; page < PAGES_MAX; page++) bytes[page * PAGE_SIZE] = page & 0xff;

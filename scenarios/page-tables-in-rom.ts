@@ -1,5 +1,6 @@
 /** Firmware whose page tables lie in the ROM: the processor itself wants to write there. */
-import { ends, everyStrategy, lives, same } from './claims.ts';
+import type { StrategyName } from '../strategies/names.ts';
+import { type ClaimRow, ends, everyStrategy, lives, same } from './claims.ts';
 import { identityTables } from './page-tables.ts';
 import { choice } from './params.ts';
 import { rom } from './regions.ts';
@@ -10,7 +11,8 @@ import { COPY_ON_WRITE, FLAGGED, OWN, UNFLAGGED_READONLY, WRITABLE } from './sou
 const TABLES = 0x1_0000;
 /** A byte of RAM, mapped by the tables. */
 const TARGET = 0xd000;
-const RECORDED = 'recorded: story/long64/…/page-tables-in-rom';
+const RECORDED = 'recorded on Linux 6.1: story/long64/…/page-tables-in-rom';
+const NO_TABLES = 'own reasoning: a walk of tables that are not there is a #PF without a handler';
 
 export default defineScenario({
   name: 'page-tables-in-rom',
@@ -36,17 +38,34 @@ export default defineScenario({
   operations: () => 1,
   claims({ paging, params: { bits } }) {
     const set = bits === 'set';
-    const shadow = paging === 'shadow';
-    return everyStrategy({
-      ...same([...UNFLAGGED_READONLY, 'efault-skip'], lives(RECORDED)),
-      'gup-nowait-reasons': lives(OWN),
-      ...same(
-        [...FLAGGED, 'readonly-memslot-v3'],
-        shadow && set ? lives(RECORDED) : ends('livelock', RECORDED),
-      ),
-      'private-cow': lives(COPY_ON_WRITE),
-      'no-slot-mmio': lives(OWN),
-      'writable-slot': ends('corrupt', WRITABLE),
-    });
+    return everyStrategy(paging === 'shadow' ? shadowRows(set) : nestedRows(set));
   },
 });
+
+/** Nested paging: the processor asks for write access to the tables whether or not it sets a bit. */
+function nestedRows(set: boolean): Record<StrategyName, ClaimRow> {
+  return {
+    ...same(UNFLAGGED_READONLY, ends('efault', RECORDED, { operations: 0, exits: { efault: 1 } })),
+    // It steps over the store, and cannot step over the load.
+    'efault-skip': ends('efault', OWN, { operations: 0, exits: { efault: 2 } }),
+    'gup-nowait-reasons': ends('livelock', RECORDED),
+    ...same([...FLAGGED, 'readonly-memslot-v3'], ends('livelock', RECORDED)),
+    'private-cow': lives(COPY_ON_WRITE),
+    'no-slot-mmio': ends('shutdown', NO_TABLES, { operations: 0 }),
+    'writable-slot': set ? lives(RECORDED) : ends('corrupt', WRITABLE, { romIntact: false }),
+  };
+}
+
+/** Shadow paging: KVM walks the tables, and passes over bits that are set or cannot be. */
+function shadowRows(set: boolean): Record<StrategyName, ClaimRow> {
+  // The bit is written with cmpxchg on the user mapping; refused, the walk ends in a #PF that has no handler.
+  const unflagged = set ? lives(RECORDED) : ends('shutdown', RECORDED, { operations: 0 });
+  const flagged = set ? lives(RECORDED) : ends('livelock', RECORDED, { operations: 0 });
+  return {
+    ...same([...UNFLAGGED_READONLY, 'efault-skip', 'gup-nowait-reasons'], unflagged),
+    ...same([...FLAGGED, 'readonly-memslot-v3'], flagged),
+    'private-cow': lives(COPY_ON_WRITE),
+    'no-slot-mmio': ends('shutdown', NO_TABLES, { operations: 0 }),
+    'writable-slot': set ? lives(RECORDED) : ends('corrupt', WRITABLE, { romIntact: false }),
+  };
+}

@@ -1,6 +1,5 @@
 /** One run: a scenario under a strategy on a fresh machine, judged and put into a `Run`. */
 import type { Machine, Paging, VcpuRegs } from '../engine/machine.ts';
-import { DECISIONS } from '../engine/policy.ts';
 import type { Strategy } from '../strategies/strategy.ts';
 import { because } from './because.ts';
 import { checkClaims, predictionsOf } from './claims.ts';
@@ -96,9 +95,12 @@ export function runProgram(program: Program, strategy: Strategy, paging: Paging,
       ...(ending.blind ? { blind: true } : {}),
       inRom: vmm.placeAt(Number(regs.rip))?.kind === 'rom',
       romIntact: intact,
+      tablesInRom: scenario.cr3 !== undefined && vmm.placeAt(scenario.cr3)?.kind === 'rom',
+      decisions: observation.decisions,
+      steps: observation.steps,
     }),
     faults: observation.faults,
-    decisions: observation.decisions ?? Object.fromEntries(DECISIONS.map((d) => [d, 0])),
+    decisions: observation.decisions,
     steps: observation.steps,
     stepsPerOperation: operations === 0 ? 0 : steps / operations,
     predictions: row === undefined ? [] : predictionsOf(row, measured, observed),
@@ -141,7 +143,9 @@ function firstWrong(expected: Expected, regs: VcpuRegs): string | undefined {
 function detailOf(program: Program, detail: string, fate: Fate, operations: number): string {
   const { scenario, params } = program;
   if (fate === 'ok' || fate === 'corrupt') return `${detail} (${operations} × ${scenario.operation})`;
-  return `${detail}, at ${scenario.operation} ${operations + 1} of ${scenario.operations(params)}`;
+  const total = scenario.operations(params);
+  if (operations >= total) return `${detail}, after the last ${scenario.operation} (${total})`;
+  return `${detail}, at ${scenario.operation} ${operations + 1} of ${total}`;
 }
 
 /** Holds every ROM against what it should contain; changed stretches count as writes that landed. */

@@ -109,7 +109,8 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   const runs: Run[] = [];
   const total = scenarios.length * strategies.length;
   for (const scenario of scenarios) {
-    const program = prepareProgram(scenario, resolved.params.get(scenario.name) ?? {}, options.seed);
+    if (signal?.aborted) break;
+    const program = programOf(scenario, resolved.params.get(scenario.name) ?? {}, options.seed);
     for (const strategy of strategies) {
       if (signal?.aborted) break;
       options.onProgress?.({ done: runs.length, total, scenario: scenario.name, strategy: strategy.name });
@@ -132,6 +133,15 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     runs,
     ...(runs.length < total ? { interrupted: true } : {}),
   };
+}
+
+/** Assembles the guest; an author's mistake is told with the scenario's name. */
+function programOf(scenario: Scenario, params: AnyParams, seed: number): Program {
+  try {
+    return prepareProgram(scenario, params, seed);
+  } catch (error) {
+    throw new Error(`scenario ${scenario.name}: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 async function runOne(program: Program, strategy: Strategy, options: CompareOptions): Promise<Run> {
