@@ -1,0 +1,108 @@
+/** The command line as a user meets it: help, versions, and one clear line for whatever is wrong. */
+import { describe, expect, test } from 'vitest';
+import { completionScript } from './completion.ts';
+import { FORMATS } from './render.ts';
+import { runCli } from './testing.ts';
+
+describe('help and version', () => {
+  test('--help names every command and option, within 80 columns', async () => {
+    const { code, out, err } = await runCli(['--help']);
+    expect(code).toBe(0);
+    expect(err).toBe('');
+    for (const word of [
+      'list',
+      'explain',
+      'report <file>',
+      'diff',
+      '--scenario',
+      '--no-timing',
+      'Exit code',
+    ]) {
+      expect(out).toContain(word);
+    }
+    expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  test('each command has its own help', async () => {
+    for (const command of ['list', 'explain', 'report', 'diff']) {
+      const { code, out } = await runCli([command, '--help']);
+      expect(code).toBe(0);
+      expect(out).toContain(`compare ${command}`);
+    }
+  });
+
+  test('--version is the package version', async () => {
+    const { default: manifest } = await import('../package.json', { with: { type: 'json' } });
+    expect((await runCli(['--version'])).out).toBe(`${manifest.version}\n`);
+  });
+
+  test('the formats are those that can be rendered', async () => {
+    const { RENDERERS } = await import('../reports/index.ts');
+    expect([...FORMATS].sort()).toEqual(Object.keys(RENDERERS).sort());
+  });
+});
+
+describe('usage errors are one line on stderr and exit 2', () => {
+  const cases: readonly (readonly [argv: string, says: RegExp])[] = [
+    ['--scenario', /--scenario needs a value/],
+    ['--seed', /--seed needs a value/],
+    ['--seed x', /--seed needs a number/],
+    ['--seed 1.5', /--seed 1\.5: needs a whole number/],
+    ['--seed=-1', /--seed -1: needs a whole number/],
+    ['--seed 1 --seed 2', /--seed was given 2 times/],
+    ['--out=', /--out needs a value/],
+    ['--paging npd', /--paging 'npd': choose from npt, shadow/],
+    ['--format xml', /--format 'xml': choose from table, json/],
+    ['--scenrio rom-write', /no option --scenrio\. Did you mean --scenario\?/],
+    ['--qqqqqqq', /no option --qqqqqqq/],
+    ['lst', /no command 'lst'\. Did you mean list\?/],
+    ['frobnicate', /no command 'frobnicate'/],
+    ['list extra', /list takes no argument 'extra'/],
+    ['explain', /explain needs --scenario, --strategy/],
+    ['report', /report needs <file>/],
+    ['diff a.json', /diff needs two files/],
+    ['report nowhere.json', /nowhere\.json: no such file/],
+    ['report bin', /bin: it is a folder/],
+    ['report package.json', /package\.json: not a Comparison: schema/],
+    ['report README.md', /README\.md: not JSON/],
+    ['--param writes', /--param 'writes': write it as name=value/],
+    ['--param a=1 --param a=2', /--param a was given twice/],
+    ['--with judge-vma', /no patch is called 'judge-vma'\. Did you mean judge-vma-by-access\?/],
+    ['--strategy readonly-memslots', /no strategy is called .* Did you mean readonly-memslot\?/],
+    ['--scenario rom-wirte', /no scenario is called 'rom-wirte'\. Did you mean rom-write\?/],
+    ['--scenario rom-write --strategy ./nowhere.mjs', /--strategy \.\/nowhere\.mjs: no such file/],
+    ['--scenario ./nowhere.mjs', /--scenario \.\/nowhere\.mjs: no such file/],
+    ['--scenario bin/', /it is not a file/],
+    ['--scenario rom-write --strategy private-cow --without ro-cached-mmio', /private-cow has no patch/],
+    ['--scenario rom-write --without leave-looping', /no strategy has that/],
+  ];
+  test.each(cases)('%s', async (argv, says) => {
+    const { code, out, err } = await runCli(argv.split(' '));
+    expect(err).toMatch(says);
+    expect(err).toMatch(/^compare: [^\n]+\n$/);
+    expect(out).toBe('');
+    expect(code).toBe(2);
+  });
+});
+
+describe('completion', () => {
+  const words = async (...typed: string[]): Promise<string[]> =>
+    (await runCli(['--complete', ...typed])).out.trim().split('\n');
+
+  test('completes commands and options', async () => {
+    expect(await words('li')).toEqual(['list']);
+    expect(await words('--str')).toEqual(['--strategy']);
+    expect(await words('report', 'x.json', '--f')).toEqual(['--format']);
+  });
+
+  test('completes names and choices', async () => {
+    expect(await words('--strategy', 'readonly')).toContain('readonly-memslot-v5');
+    expect(await words('--without', 'judge')).toEqual(['judge-vma-by-access']);
+    expect(await words('--scenario', 'rom-read', 'rom-w')).toContain('rom-write');
+    expect(await words('--paging', '')).toEqual(['npt', 'shadow']);
+  });
+
+  test('the script is for the name the program was called by', async () => {
+    expect((await runCli(['completion'], { name: 'faultline' })).out).toBe(completionScript('faultline'));
+  });
+});

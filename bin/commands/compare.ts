@@ -1,0 +1,71 @@
+/** `compare`: run scenarios under strategies and print, write or draw the Comparison. */
+
+import { brokenClaims, type Comparison } from '../../scenarios/comparison.ts';
+import { defineCommand } from '../command.ts';
+import type { ExitCode, Io } from '../io.ts';
+import { openFolder, openOutput } from '../output.ts';
+import { FORMATS, render } from '../render.ts';
+import { runComparison } from '../run-comparison.ts';
+import { RUN_OPTIONS, select } from '../selection.ts';
+import { tryThread } from '../try-thread.ts';
+
+const REPORT_FILES = ['report.html', 'comparison.json', 'comparison.csv'] as const;
+
+/** The `compare` command, the default one. */
+export const compare = defineCommand({
+  usage: 'compare',
+  says: 'Run scenarios under strategies and compare what became of the VM (the default)',
+  options: {
+    ...RUN_OPTIONS,
+    format: { choices: FORMATS, default: 'table', requiresArg: true, describe: 'How to print the result' },
+    out: { type: 'string', requiresArg: true, describe: 'Write it to this file instead' },
+    report: {
+      type: 'string',
+      requiresArg: true,
+      describe: `Also write a folder with ${REPORT_FILES.join(', ')}`,
+    },
+    'no-timing': {
+      type: 'boolean',
+      default: false,
+      describe: "Do not measure this machine's nanoseconds; the result is then the same every time",
+    },
+  },
+  examples: [
+    ['$0 --scenario rom-write', 'what a store to a ROM comes to, under every strategy'],
+    ['$0 --scenario rom-read-cold --with judge-vma-by-access', 'with one patch more'],
+    ['$0 --strategy ./mine.mjs', 'your own strategy in all scenarios'],
+  ],
+  async run(args, io) {
+    // Everything that can be wrong is found before the first guest starts.
+    const selection = await select(args, io);
+    const file = args.out === undefined ? undefined : await openOutput('--out', args.out, io.cwd);
+    const folder =
+      args.report === undefined ? undefined : await openFolder('--report', args.report, io.cwd, REPORT_FILES);
+    const comparison = await runComparison({ ...selection, timing: !args['no-timing'] }, io);
+    // The claims of the thread belong to the whole picture, so a part of it does without them.
+    const whole = !args.scenario && !args.strategy && !io.signal.aborted;
+    const thread =
+      whole && (folder || args.format === 'html') ? (await tryThread(args.seed, io)).results : undefined;
+    const page = thread ? { thread } : {};
+    if (folder) {
+      const beside = { json: 'comparison.json', csv: 'comparison.csv' };
+      await folder['report.html'].write(await render(comparison, 'html', { ...page, beside }));
+      await folder['comparison.json'].write(await render(comparison, 'json'));
+      await folder['comparison.csv'].write(await render(comparison, 'csv'));
+    }
+    if (file) await file.write(await render(comparison, args.format, page));
+    else
+      io.out(await render(comparison, args.format, { ...page, width: io.columns ?? 80, color: io.colour }));
+    return verdictCode(comparison, io);
+  },
+});
+
+/** 130 when Ctrl-C cut it short, 1 when a claim is broken, else 0. */
+export function verdictCode(comparison: Comparison, io: Io): ExitCode {
+  if (comparison.interrupted) {
+    const all = comparison.scenarios.length * comparison.strategies.length;
+    io.err(`${io.name}: interrupted: ${comparison.runs.length} of ${all} runs were finished\n`);
+    return 130;
+  }
+  return brokenClaims(comparison).length > 0 ? 1 : 0;
+}

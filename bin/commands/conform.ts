@@ -1,0 +1,119 @@
+/** `compare conform`: recorded cases of real kernels, run on the core and compared event by event. */
+import { setImmediate } from 'node:timers/promises';
+import type { Conformance, Tally } from '../../scenarios/conform.ts';
+import type { OracleCase } from '../../scenarios/conform-case.ts';
+import type { RecordedKernel } from '../../scenarios/kernels.ts';
+import { defineCommand } from '../command.ts';
+import { firstLine, type Io, UsageError } from '../io.ts';
+import { byName } from '../names.ts';
+import { createProgress } from '../progress.ts';
+
+/** The recordings that come with the program. */
+const RECORDINGS = 'kvm-6.1-cases.jsonl.gz';
+/** Cases between two looks at the world: Ctrl-C, the progress line. */
+const CHUNK = 25;
+
+/** The `conform` command. */
+export const conform = defineCommand({
+  usage: 'conform [files..]',
+  says: 'Run recorded cases of real kernels on the core and compare every event',
+  positionals: {
+    files: {
+      type: 'string',
+      array: true,
+      describe: 'Recordings (.jsonl, .jsonl.gz); those that come along when absent',
+    },
+  },
+  options: {
+    kernel: { type: 'string', array: true, requiresArg: true, describe: 'Only these recorded kernels' },
+    filter: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Only cases whose id matches this regular expression',
+    },
+    format: { choices: ['text', 'json'], default: 'text', requiresArg: true, describe: 'How to print it' },
+    show: { type: 'number', default: 5, requiresArg: true, describe: 'Differing cases to print in full' },
+  },
+  examples: [['$0 conform --kernel stock --filter "^slots/"', 'one kernel, one family']],
+  async run(args, io) {
+    const { RECORDED_KERNELS } = await import('../../scenarios/kernels.ts');
+    const kernels =
+      args.kernel?.map((k) => byName(k, RECORDED_KERNELS, 'recorded kernel')) ?? RECORDED_KERNELS;
+    const filter = regularExpression(args.filter);
+    const cases = (await load(args.files ?? [], io)).filter((c) => filter.test(c.id));
+    if (cases.length === 0) throw new UsageError(`--filter '${args.filter}': no case has such an id`);
+    const found = await runAll(cases, kernels, io);
+    if (args.format === 'json') {
+      const { kernels: totals, families, differences } = found;
+      io.out(`${JSON.stringify({ kernels: totals, families, differences }, null, 2)}\n`);
+    } else {
+      const { conformText } = await import('../conform-text.ts');
+      io.out(conformText(found, { width: io.columns ?? 80, show: args.show }));
+    }
+    if (io.signal.aborted) {
+      io.err(`${io.name}: interrupted: this is what was finished\n`);
+      return 130;
+    }
+    return found.differences.length > 0 ? 1 : 0;
+  },
+});
+
+function regularExpression(text: string | undefined): RegExp {
+  try {
+    return new RegExp(text ?? '');
+  } catch (error) {
+    throw new UsageError(`--filter '${text}': not a regular expression: ${firstLine(error)}`);
+  }
+}
+
+async function load(files: readonly string[], io: Io): Promise<readonly OracleCase[]> {
+  const { parseCases, readCases } = await import('../case-file.ts');
+  if (files.length > 0) return (await Promise.all(files.map((f) => readCases(f, io.cwd)))).flat();
+  const { loadText } = await import('../../scenarios/data.ts');
+  return parseCases(loadText(RECORDINGS), RECORDINGS);
+}
+
+async function runAll(
+  cases: readonly OracleCase[],
+  kernels: readonly RecordedKernel[],
+  io: Io,
+): Promise<Conformance> {
+  const [{ createCoreMachine }, { conform: run }, { PATCHES }] = await Promise.all([
+    import('../../engine/core/machine.ts'),
+    import('../../scenarios/conform.ts'),
+    import('../../strategies/index.ts'),
+  ]);
+  const series = new Map(kernels.map((k) => [k.name, k.patches.map((p) => byName(p, PATCHES, 'patch'))]));
+  const found: Conformance = { kernels: {}, families: {}, differences: [], cases: [] };
+  const line = createProgress(io);
+  for (let i = 0; i < cases.length && !io.signal.aborted; i += CHUNK) {
+    line.show(`${i}/${cases.length} cases on ${kernels.length} kernels, ${found.cases.length} differ`);
+    const part = run({
+      cases: cases.slice(i, i + CHUNK),
+      kernels,
+      createMachine: (k) => createCoreMachine({ series: series.get(k.name) ?? [], paging: k.paging }),
+    });
+    merge(found, part);
+    await setImmediate();
+  }
+  line.clear();
+  return found;
+}
+
+function merge(into: Conformance, part: Conformance): void {
+  into.differences.push(...part.differences);
+  into.cases.push(...part.cases);
+  addTallies(into.kernels, part.kernels);
+  for (const [kernel, tallies] of Object.entries(part.families)) {
+    into.families[kernel] ??= {};
+    addTallies(into.families[kernel], tallies);
+  }
+}
+
+function addTallies(into: Record<string, Tally>, part: Readonly<Record<string, Tally>>): void {
+  for (const [name, tally] of Object.entries(part)) {
+    const sum = into[name];
+    if (sum === undefined) into[name] = { ...tally };
+    else for (const key of ['cases', 'agree', 'differ', 'skipped'] as const) sum[key] += tally[key];
+  }
+}

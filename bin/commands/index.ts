@@ -1,0 +1,25 @@
+/** The commands, in the order in which the help lists them. */
+import type { AnyCommand } from '../command.ts';
+import { claims } from './claims.ts';
+import { compare } from './compare.ts';
+import { conform } from './conform.ts';
+import { diff } from './diff.ts';
+import { explain } from './explain.ts';
+import { list } from './list.ts';
+import { report } from './report.ts';
+import { series } from './series.ts';
+
+/** All commands. */
+export const commands: readonly AnyCommand[] = [
+  compare,
+  list,
+  explain,
+  claims,
+  series,
+  report,
+  diff,
+  conform,
+];
+
+/** What runs when no command is named. */
+export const defaultCommand = compare;

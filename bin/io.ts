@@ -1,0 +1,43 @@
+/**
+ * The world outside a command: where text goes, where paths start, what stops it. `compare.ts` makes one from the
+ * process, tests make one from strings; nothing else in the project touches the process.
+ */
+
+/** 0 all claims hold · 1 one is broken, or something differs · 2 usage or bad input · 130 interrupted. */
+export type ExitCode = 0 | 1 | 2 | 130;
+
+/** What a command may know of the world, and how it speaks. */
+export interface Io {
+  /** Writes to standard output. */
+  readonly out: (text: string) => void;
+  /** Writes to standard error. */
+  readonly err: (text: string) => void;
+  /** Relative paths start here. */
+  readonly cwd: string;
+  /** The name the program was called by. */
+  readonly name: string;
+  /** Columns of the terminal that standard output is; undefined when it is none. */
+  readonly columns: number | undefined;
+  /** Standard error is a terminal, so progress may be drawn on it. */
+  readonly progress: boolean;
+  /** Colours and weights are welcome on standard output (a terminal, and NO_COLOR is not set). */
+  readonly colour: boolean;
+  /** Aborted by Ctrl-C: finish what is in hand, print what is finished. */
+  readonly signal: AbortSignal;
+}
+
+/** The user's mistake: one line that says what, where, and what would be right. Ends the program with 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** The first line of whatever was thrown, for a message that has to stay on one line. */
+export function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split(/\r?\n/, 1)[0]?.trim() || 'no message';
+}
+
+/** The `code` of a system error (`ENOENT`), if it is one. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
