@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { EINVAL, ENOMEM } from '../../abi.ts';
-import { F_COLD, F_MKWRITE, F_PTE_PRESENT, F_PTE_WRITE, F_VM_READ, F_VM_WRITE, F_VMA, isLegal } from '../../facts.ts';
+import {
+  F_COLD,
+  F_MKWRITE,
+  F_PTE_PRESENT,
+  F_PTE_WRITE,
+  F_VM_READ,
+  F_VM_WRITE,
+  F_VMA,
+  isLegal,
+} from '../../facts.ts';
 import { Vm } from '../vm.ts';
 import { AddressSpace, HOST_COW, HOST_IO, HOST_MINOR, HOST_NOTHING } from './address-space.ts';
 
@@ -26,14 +35,16 @@ describe('what the host knows of a page', () => {
     expect(host.facts(hvn) & F_PTE_WRITE).toBe(F_PTE_WRITE);
   });
 
-  it('a read fault maps the sixteen pages around it, a write fault one', () => {
+  it('a read fault maps the sixteen pages around it, aligned in the address space; a write fault one', () => {
+    const mapped = (host: AddressSpace, hvn: number): number[] =>
+      Array.from({ length: 64 }, (_, i) => i).filter((i) => (host.facts(hvn + i) & F_PTE_PRESENT) !== 0);
     const read = hostWith('shm', 3);
-    read.host.faultIn(read.mapping, 5, false);
-    expect(read.host.facts(read.hvn + 15) & F_PTE_PRESENT).toBe(F_PTE_PRESENT);
-    expect(read.host.facts(read.hvn + 16) & F_PTE_PRESENT).toBe(0);
+    read.host.faultIn(read.mapping, 25, false);
+    const window = Array.from({ length: 16 }, (_, i) => ((read.hvn + 25) & ~15) - read.hvn + i);
+    expect(mapped(read.host, read.hvn)).toEqual(window);
     const write = hostWith('shm', 3);
-    write.host.faultIn(write.mapping, 5, true);
-    expect(write.host.facts(write.hvn + 6) & F_PTE_PRESENT).toBe(0);
+    write.host.faultIn(write.mapping, 25, true);
+    expect(mapped(write.host, write.hvn)).toEqual([25]);
   });
 
   it('out of the page cache: cold, and reading it back is I/O that happens once', () => {

@@ -32,8 +32,11 @@ const PAGE_FRAME_SHIFT = 2;
 
 /** Pages a read fault maps at once where they are in memory (`fault_around_bytes`, 64 KiB). */
 const FAULT_AROUND_PAGES = 16;
-/** First host page number handed out by mmap(), and the gap left between mappings. */
-const MMAP_BASE = 0x1000;
+/**
+ * First host page number handed out by mmap(), and the gap left between mappings. As in a real process nothing
+ * is aligned to more than a page: a window of fault-around may end inside a mapping.
+ */
+const MMAP_BASE = 0x100d;
 const MMAP_GAP = 16;
 
 /** A memfd, anonymous memory, or a file. */
@@ -280,10 +283,13 @@ export class AddressSpace {
     const old = vm.tableGet(mapping.ptes, page);
     this.lastFault = HOST_NOTHING;
     if (old !== 0 && (!write || (old & F_PTE_WRITE) !== 0)) return old;
-    const pte = mapping.shared ? this.#faultShared(mapping, page, write) : this.#faultPrivate(mapping, page, write, old);
+    const pte = mapping.shared
+      ? this.#faultShared(mapping, page, write)
+      : this.#faultPrivate(mapping, page, write, old);
     vm.tableSet(mapping.ptes, page, pte);
     // Another frame behind the same address: stage-2 entries of the old one must go (set_pte_at_notify()).
-    if (old !== 0 && old >>> PTE_FRAME_SHIFT !== pte >>> PTE_FRAME_SHIFT) this.onInvalidate(mapping.startHvn + page, 1);
+    if (old !== 0 && old >>> PTE_FRAME_SHIFT !== pte >>> PTE_FRAME_SHIFT)
+      this.onInvalidate(mapping.startHvn + page, 1);
     return pte;
   }
 
@@ -332,9 +338,10 @@ export class AddressSpace {
   /** do_fault_around(): a read fault also maps its neighbours that are in the page cache. */
   #faultAround(mapping: Mapping, page: number, write: number): void {
     const vm = this.#vm;
-    const first = page & ~(FAULT_AROUND_PAGES - 1);
-    const last = Math.min(first + FAULT_AROUND_PAGES, mapping.npages);
-    for (let i = first; i < last; i++) {
+    // The window is aligned in the VMM's address space, not in the mapping.
+    const window = ((mapping.startHvn + page) & ~(FAULT_AROUND_PAGES - 1)) - mapping.startHvn;
+    const last = Math.min(window + FAULT_AROUND_PAGES, mapping.npages);
+    for (let i = Math.max(0, window); i < last; i++) {
       if (i === page || !this.#inCache(mapping.backing, i) || vm.tableGet(mapping.ptes, i) !== 0) continue;
       if (this.protAt(mapping, i) !== this.protAt(mapping, page)) continue;
       const frame = vm.tableGet(mapping.backing.pages, i) >>> PAGE_FRAME_SHIFT;

@@ -178,11 +178,12 @@ export class Mmu {
     this.word = word;
     this.verdict = verdict;
     if ((verdict & V_ACTION) !== V_MAP) return verdict;
-    this.frame = (verdict & V_FAULT_IN) !== 0 ? this.#faultIn(gfn, verdict) : this.#mappedFrame(gfn);
+    this.frame = (verdict & V_FAULT_IN) !== 0 ? this.#faultIn(gfn, verdict) : this.mappedFrame(gfn);
     return verdict;
   }
 
-  #mappedFrame(gfn: number): number {
+  /** The frame behind a gfn that the host has mapped. */
+  mappedFrame(gfn: number): number {
     const h = this.vm.h;
     const record = slotRecordOf(this.vm, gfn);
     if (h[record + SLOT_FACTS]! < 0) return this.#faultIn(gfn, 0);

@@ -54,6 +54,7 @@ import { ACCESS_READ, WALK_OK } from './guest-walk.ts';
 import type { LifeRecorder } from './life.ts';
 import { MmioState } from './mmio.ts';
 import { type Mmu, PF_EFAULT, PF_EMULATE, PF_FIXED } from './mmu.ts';
+import { directPtePrefetch } from './prefetch.ts';
 import { PF_INJECT, ShadowTables } from './shadow.ts';
 import { SoftWalk } from './soft-walk.ts';
 
@@ -218,6 +219,7 @@ export class Vcpu implements EmulationHost {
         ? this.mmu.directPageFault(Math.floor(npfGpa / 4096), write ? F_WRITE : 0, npfLinear)
         : this.shadow!.pageFault(npfLinear, write);
       if (this.life.open) this.life.path(this.mmu.word, this.#policy);
+      if (result === PF_FIXED && direct && !this.mmu.nested) directPtePrefetch(this.mmu, Math.floor(npfGpa / 4096));
       const guestTable = PFERR_GUEST_PAGE | PFERR_WRITE | PFERR_PRESENT;
       // A refused write of the walk itself: KVM unprotects the page and lets the guest try again.
       if (result === PF_EMULATE && direct && (npfCode & guestTable) === guestTable) return ENTER_GUEST;
