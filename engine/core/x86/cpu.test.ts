@@ -156,26 +156,38 @@ const RESTARTABLE = [
   ['fxrstor [esi]', '0fae0e'],
 ] as const;
 
-test.each(RESTARTABLE)('%s: refused at any access and done again, it ends as if never refused', (_name, hex) => {
-  const state = { rax: 0x3, rbx: 0x1234, rcx: 3, rdx: 0, rsi: 0x3010, rdi: 0x4010, rbp: 0x5000, rsp: 0x6000 };
-  const start = () => machine('prot32', hex, { ...state, rflags: CF });
-  const plain = start();
-  const steps = hex.startsWith('f3a') || hex.startsWith('f2a') ? 3 : 1;
-  plain.cpu.run(steps);
-  const accesses = plain.bus.accesses;
-  expect(accesses).toBeGreaterThan(0);
-  for (let at = 1; at <= accesses; at++) {
-    const again = start();
-    again.bus.refuseAt = at;
-    expect(again.cpu.run(steps)).toBe(CPU_EXIT_NPF);
-    expect(again.regs.rip).toBe(CODE);
-    again.cpu.run(steps - again.cpu.instructions);
-    expect(again.regs.read()).toEqual(plain.regs.read());
-    expect(again.regs.ymm).toEqual(plain.regs.ymm);
-    expect(again.regs.st).toEqual(plain.regs.st);
-    expect(Buffer.compare(again.bus.mem, plain.bus.mem)).toBe(0);
-  }
-});
+test.each(RESTARTABLE)(
+  '%s: refused at any access and done again, it ends as if never refused',
+  (_name, hex) => {
+    const state = {
+      rax: 0x3,
+      rbx: 0x1234,
+      rcx: 3,
+      rdx: 0,
+      rsi: 0x3010,
+      rdi: 0x4010,
+      rbp: 0x5000,
+      rsp: 0x6000,
+    };
+    const start = () => machine('prot32', hex, { ...state, rflags: CF });
+    const plain = start();
+    const steps = hex.startsWith('f3a') || hex.startsWith('f2a') ? 3 : 1;
+    plain.cpu.run(steps);
+    const accesses = plain.bus.accesses;
+    expect(accesses).toBeGreaterThan(0);
+    for (let at = 1; at <= accesses; at++) {
+      const again = start();
+      again.bus.refuseAt = at;
+      expect(again.cpu.run(steps)).toBe(CPU_EXIT_NPF);
+      expect(again.regs.rip).toBe(CODE);
+      again.cpu.run(steps - again.cpu.instructions);
+      expect(again.regs.read()).toEqual(plain.regs.read());
+      expect(again.regs.ymm).toEqual(plain.regs.ymm);
+      expect(again.regs.st).toEqual(plain.regs.st);
+      expect(Buffer.compare(again.bus.mem, plain.bus.mem)).toBe(0);
+    }
+  },
+);
 
 test('addresses: base, index, scale and displacement wrap at the mode’s width', () => {
   fc.assert(
