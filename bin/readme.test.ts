@@ -1,14 +1,19 @@
 /**
- * What the README shows is what the program prints. `npm run readme` writes the parts anew that come from the program:
+ * What the documents show is what the program prints. `npm run readme` writes the parts anew that come from the program:
  * those after a `<!-- from: … -->` line.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { type ThreadClaimResult, VERDICT_WORDS } from '../reports/claims.ts';
 import { SCENARIOS } from '../scenarios/index.ts';
 import { STRATEGIES } from '../strategies/index.ts';
 import { runCli } from './testing.ts';
 
-const README = new URL('../README.md', import.meta.url);
+/** Documents with such parts, and the parts they have to have. */
+const DOCUMENTS: Readonly<Record<string, readonly string[]>> = {
+  '../README.md': ['compare --scenario rom-write --no-timing', 'strategies', 'scenarios'],
+  '../docs/thread.md': ['claims'],
+};
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 const table = (heads: readonly string[], rows: readonly (readonly string[])[]): string =>
@@ -28,24 +33,36 @@ async function made(from: string): Promise<string> {
       SCENARIOS.map((s) => [`\`${s.name}\``, s.asks]),
     );
   }
+  if (from === 'claims') {
+    const { claims } = JSON.parse((await runCli(['claims', '--format', 'json'])).out);
+    return table(
+      ['who', 'claim', 'verdict', 'tried by'],
+      claims.map((c: ThreadClaimResult) => [
+        `${c.who}, ${c.message}`,
+        c.claim,
+        c.condition === undefined ? VERDICT_WORDS[c.verdict].word : `holds only ${c.condition}`,
+        `${c.scenarios.join(', ')} under ${c.strategies.join(', ')}`,
+      ]),
+    );
+  }
   const { code, out, err } = await runCli(from.split(' ').slice(1));
   expect({ code, err }, from).toEqual({ code: 0, err: '' });
   return `\`\`\`\n${out.trimEnd()}\n\`\`\``;
 }
 
-test('the README shows what the program prints (npm run readme writes it anew)', async () => {
-  const before = readFileSync(README, 'utf8');
-  let after = before;
-  const parts = [...before.matchAll(/<!-- from: (.+?) -->\n\n(```\n.*?\n```|\|.*?)\n\n/gs)];
-  expect(parts.map(([, from]) => from)).toEqual([
-    'compare --scenario rom-write --no-timing',
-    'strategies',
-    'scenarios',
-  ]);
-  for (const [whole, from = ''] of parts) {
-    const part = `<!-- from: ${from} -->\n\n${await made(from)}\n\n`;
-    after = after.replace(whole, () => part);
-  }
-  if (process.env.UPDATE_README) writeFileSync(README, after);
-  else expect(before).toBe(after);
-});
+test.each(Object.entries(DOCUMENTS))(
+  '%s shows what the program prints (npm run readme)',
+  async (path, parts) => {
+    const file = new URL(path, import.meta.url);
+    const before = readFileSync(file, 'utf8');
+    let after = before;
+    const found = [...before.matchAll(/<!-- from: (.+?) -->\n\n(```\n.*?\n```|\|.*?)\n\n/gs)];
+    expect(found.map(([, from]) => from)).toEqual(parts);
+    for (const [whole, from = ''] of found) {
+      const part = `<!-- from: ${from} -->\n\n${await made(from)}\n\n`;
+      after = after.replace(whole, () => part);
+    }
+    if (process.env.UPDATE_README) writeFileSync(file, after);
+    else expect(before).toBe(after);
+  },
+);
