@@ -91,7 +91,7 @@ function becauseOk({ strategy, exits, steps }: Seen): string {
 
 function becauseRead(strategy: Strategy): string {
   if (pfnOf(applySeries(strategy.series), strategy) === KVM_PFN_ERR_RO_FAULT && !flagged(strategy)) {
-    return 'gup said that the page has to be read in, and the vCPU waited for it (Marcelo, 16 August 2012: tell why gup_nowait failed).';
+    return 'gup said that the page has to be read in, and the vCPU waited for it (Marcelo, 14 August 2012: tell why gup_nowait failed).';
   }
   if ((strategy.layout.prot & PROT_WRITE) !== 0) {
     return 'The mapping can be written, so even the guess of 3.5 takes the missing page for I/O, and the vCPU waited for it (hva_to_pfn()).';
@@ -121,7 +121,7 @@ function becauseEfault({ strategy, instruction }: Seen): string {
   }
   const cold = factsOf((readFault(strategy) & ~F_WRITE) | F_COLD);
   if (kvm.gupFailed(cold, true) !== KVM_PFN_ERR_NEEDS_IO) {
-    return 'The page has to be read in, but a failed nowait look-up counts as I/O only if the VMA has VM_WRITE (hva_to_pfn() of 3.5, as quoted by Xiao, 14 August 2012).';
+    return 'The page has to be read in, but a failed nowait look-up counts as I/O only if the VMA has VM_WRITE (hva_to_pfn() of 3.5, as quoted by Xiao, 11 August 2012).';
   }
   return 'The host had no page for the access, and waiting would not have helped (hva_to_pfn()).';
 }

@@ -4,6 +4,18 @@
  */
 import { BlockEncoder, Code, Instruction, MemoryOperand, Register } from 'iced-x86';
 import type { CpuMode } from '../engine/machine.ts';
+import {
+  type Condition,
+  IMM,
+  JUMP,
+  JUMP_64,
+  LOAD,
+  pick,
+  RMW_BYTE,
+  RMW_DWORD,
+  type RmwOp,
+  STORE,
+} from './opcodes.ts';
 import { al, ebp, ecx, type Mem, type Reg } from './registers.ts';
 
 /** The port whose writes run an action of the VMM; the byte written says which. */
@@ -15,57 +27,7 @@ const LABEL_BASE = 0x7000_0000;
 /** The longest guest program: it must stay clear of the page tables and the stack in low memory. */
 const CODE_BYTES_MAX = 0x6000;
 
-/** Arithmetic that reads memory, computes, and writes it back. */
-export type RmwOp = 'add' | 'or' | 'and' | 'xor' | 'sub';
-/** When a jump is taken. */
-export type Condition = 'z' | 'nz' | 'c' | 'nc';
-
-const RMW_BYTE: Readonly<Record<RmwOp, Code>> = {
-  add: Code.Add_rm8_r8,
-  or: Code.Or_rm8_r8,
-  and: Code.And_rm8_r8,
-  xor: Code.Xor_rm8_r8,
-  sub: Code.Sub_rm8_r8,
-};
-const RMW_DWORD: Readonly<Record<RmwOp, Code>> = {
-  add: Code.Add_rm32_r32,
-  or: Code.Or_rm32_r32,
-  and: Code.And_rm32_r32,
-  xor: Code.Xor_rm32_r32,
-  sub: Code.Sub_rm32_r32,
-};
-const LOAD: Readonly<Record<number, Code>> = {
-  8: Code.Mov_r8_rm8,
-  16: Code.Mov_r16_rm16,
-  32: Code.Mov_r32_rm32,
-  64: Code.Mov_r64_rm64,
-  128: Code.Movups_xmm_xmmm128,
-};
-const STORE: Readonly<Record<number, Code>> = {
-  8: Code.Mov_rm8_r8,
-  16: Code.Mov_rm16_r16,
-  32: Code.Mov_rm32_r32,
-  64: Code.Mov_rm64_r64,
-  128: Code.Movups_xmmm128_xmm,
-};
-const IMM: Readonly<Record<number, Code>> = {
-  8: Code.Mov_r8_imm8,
-  16: Code.Mov_r16_imm16,
-  32: Code.Mov_r32_imm32,
-  64: Code.Mov_rm64_imm32,
-};
-const JUMP: Readonly<Record<Condition, Code>> = {
-  z: Code.Je_rel32_32,
-  nz: Code.Jne_rel32_32,
-  c: Code.Jb_rel32_32,
-  nc: Code.Jae_rel32_32,
-};
-const JUMP_64: Readonly<Record<Condition, Code>> = {
-  z: Code.Je_rel32_64,
-  nz: Code.Jne_rel32_64,
-  c: Code.Jb_rel32_64,
-  nc: Code.Jae_rel32_64,
-};
+export type { Condition, RmwOp } from './opcodes.ts';
 
 /** One program under construction. `bytes()` ends it. */
 export class Guest {
@@ -313,10 +275,4 @@ export class Guest {
     }
     this.program.push(instruction);
   }
-}
-
-function pick(codes: Readonly<Record<number, Code>>, r: Reg): Code {
-  const code = codes[r.bits];
-  if (code === undefined) throw new Error(`guest: no such move for a register of ${r.bits} bits`);
-  return code;
 }

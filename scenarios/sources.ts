@@ -2,7 +2,7 @@
 
 /** The thread's bug. */
 export const COLD_READ_DIES =
-  'Xiao, 14 August 2012: a read-only mapping whose page is not in memory gives a fault pfn';
+  'Xiao, 11 August 2012: a read-only mapping whose page is not in memory gives a fault pfn';
 export const WRITE_KILLS = 'Xiao, 16 August 2012: if the guest writes a read-only gfn, the VM crashes';
 export const READS_WORK = 'Marcelo, 11 August 2012: supported today, as long as there are no write faults';
 export const ASYNC_FIX = 'vma_is_valid() in hva_to_pfn(), Linux 3.7';
@@ -17,7 +17,6 @@ export const V6_GIVES_UP =
   'reexecute_instruction() of 3.7; Xiao, 16 August 2012: simply exit via KVM_EXIT_INTERNAL_ERROR';
 export const MMIO_FAILS_AGAIN = 'Xiao, 16 August 2012: after the MMIO, the emulation will fail again';
 export const LOOPING = 'Marcelo, 16 August 2012: or leave the guest looping';
-export const COEXIST = 'Xiao, 13 August 2012: the flag and a PROT_READ mapping can coexist';
 export const COPY_ON_WRITE = 'copy on write: the file does not see the guest';
 export const NO_SLOT = 'no memslot: every access is MMIO (crosvm)';
 export const WRITABLE = 'nothing stops the store (VirtualBox on KVM, 2021)';

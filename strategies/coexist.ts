@@ -8,7 +8,7 @@ import { defineStrategy } from './strategy.ts';
 export default defineStrategy({
   name: 'coexist',
   cover: 'KVM_MEM_READONLY over a PROT_READ mapping: both guards at once.',
-  source: 'Xiao, 13 August 2012: they can coexist; Firecracker maps read-only pmem this way',
+  source: 'Xiao, 11 August 2012: they can coexist; Firecracker maps read-only pmem this way',
   layout: { backing: 'file', shared: true, prot: PROT_READ, slotFlags: KVM_MEM_READONLY },
   series: [judgeVmaByAccess, introduceReadonlyMemslot, reexecuteWritablePfn],
   vmm: { romd: 'slot' },
