@@ -257,6 +257,16 @@ export class GuestBus implements CpuBus {
     return this.vm.codeVersions[page]!;
   }
 
+  /** Bytes at `linear` that the TLB can reach, up to `n`: looking changes nothing. For explanations. */
+  peek(linear: number, n: number): Uint8Array {
+    const page = linear >>> PAGE_SHIFT;
+    const e = tlbEntry(page);
+    const there = linear < FOUR_GIB && this.vm.h[e] === page;
+    if (!there) return new Uint8Array(0);
+    const at = this.vm.h[e + 2]! + (linear & PAGE_MASK);
+    return this.vm.mem.slice(at, at + Math.min(n, 4096 - (linear & PAGE_MASK)));
+  }
+
   fetch(linear: number, into: Uint8Array, at: number, n: number): void {
     const from = this.translate(linear, ACCESS_FETCH);
     if (from < 0) return;

@@ -28,6 +28,11 @@ export class LifeRecorder {
     return this.#open;
   }
 
+  /** A fault that begins now would be kept, or goes on with the last one. */
+  get wanted(): boolean {
+    return this.#open || this.#lives.length < LIVES_MAX;
+  }
+
   /** A fault begins. The same instruction faulting again on the same page goes on with the same life. */
   begin(rip: number, gpa: number, access: Life['access'], instruction: string): void {
     const key = `${rip}`;

@@ -23,6 +23,7 @@ import type { FaultPolicy } from '../../policy.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
 import { Cpu } from '../x86/cpu.ts';
+import { describeInstruction } from '../x86/describe.ts';
 import { Emulator } from '../x86/emulator.ts';
 import {
   CPU_EXIT_BUDGET,
@@ -33,7 +34,7 @@ import {
   CPU_EXIT_UD,
   CPU_OK,
 } from '../x86/ports.ts';
-import { CR0_PG, RAX, RCX, RDI, Regs, RSI, RSP } from '../x86/regs.ts';
+import { CR0_PG, CS, RAX, RCX, RDI, Regs, RSI, RSP } from '../x86/regs.ts';
 import {
   EMULTYPE_ALLOW_RETRY_PF,
   EMULTYPE_NO_DECODE,
@@ -211,7 +212,7 @@ export class Vcpu implements EmulationHost {
     const direct = this.isDirect();
     const address = direct ? npfGpa : npfLinear;
     const access = write ? 'write' : (npfCode & PFERR_FETCH) !== 0 ? 'fetch' : 'read';
-    this.life.begin(this.regs.rip, address, access, '');
+    if (this.life.wanted) this.life.begin(this.regs.rip, address, access, this.#describe());
     let result = PF_FIXED;
     if ((npfCode & PFERR_RSVD) !== 0 && this.#mmioPageFault(address, direct)) result = PF_EMULATE;
     else {
@@ -219,7 +220,8 @@ export class Vcpu implements EmulationHost {
         ? this.mmu.directPageFault(Math.floor(npfGpa / 4096), write ? F_WRITE : 0, npfLinear)
         : this.shadow!.pageFault(npfLinear, write);
       if (this.life.open) this.life.path(this.mmu.word, this.#policy);
-      if (result === PF_FIXED && direct && !this.mmu.nested) directPtePrefetch(this.mmu, Math.floor(npfGpa / 4096));
+      if (result === PF_FIXED && direct && !this.mmu.nested)
+        directPtePrefetch(this.mmu, Math.floor(npfGpa / 4096));
       const guestTable = PFERR_GUEST_PAGE | PFERR_WRITE | PFERR_PRESENT;
       // A refused write of the walk itself: KVM unprotects the page and lets the guest try again.
       if (result === PF_EMULATE && direct && (npfCode & guestTable) === guestTable) return ENTER_GUEST;
@@ -231,6 +233,12 @@ export class Vcpu implements EmulationHost {
       address,
       EMULTYPE_PF | (this.#mmioInCache(address, direct) ? 0 : EMULTYPE_ALLOW_RETRY_PF),
     );
+  }
+
+  /** The instruction at rip, as far as the processor has it at hand. */
+  #describe(): string {
+    const { regs, bus } = this;
+    return describeInstruction(bus.peek(regs.segBase[CS]! + regs.rip, 15), regs.mode, regs.rip);
   }
 
   /** handle_mmio_page_fault(): is the MMIO entry that was hit still good? */
