@@ -4,7 +4,6 @@
  */
 import { EXIT_KINDS, type Run } from '../scenarios/comparison.ts';
 import type { ThreadClaim, Trial } from '../scenarios/thread.ts';
-import { visible } from './escape.ts';
 import { wrap } from './table.ts';
 import { FATE_WORDS, plural, stepsPerOperation } from './words.ts';
 
@@ -110,10 +109,11 @@ export function claimsText(
   const width = Math.max(40, options.width ?? 80);
   const each = results.flatMap((r) => {
     const { icon, word } = VERDICT_WORDS[r.verdict];
-    const condition = r.condition === undefined ? '' : ` ${visible(r.condition)}`;
+    // The condition begins with the "if" that the word alone would end with.
+    const verdict = r.condition === undefined ? word : `holds only ${r.condition}`;
     return [
       ...wrap(`${icon} ${r.id}: ${r.claim}`, width, '  '),
-      ...under(`${word}${condition}. ${r.evidence}`, width),
+      ...under(`${verdict}. ${r.evidence}`, width),
       ...under(`${r.who}, ${r.message}; ${r.scenarios.join(', ')} under ${r.strategies.join(', ')}`, width),
       '',
     ];

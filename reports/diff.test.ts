@@ -31,8 +31,8 @@ describe('diff', () => {
     const diff = diffComparisons(base, after);
     expect(diff.flips.map((f) => f.kind).toSorted()).toEqual(['broke', 'fixed']);
     const text = renderDiff(diff);
-    expect(text.indexOf('BROKE')).toBeLessThan(text.indexOf('fixed\n'));
-    expect(text).toMatch(/rom-write +readonly-memslot +ok +livelock +BROKE/);
+    expect(text.indexOf('BROKE')).toBeLessThan(text.indexOf('fixed rom-write'));
+    expect(text).toContain('  BROKE rom-write / readonly-memslot: ok → livelock');
     expect(diff.identical).toBe(22);
   });
 
@@ -60,23 +60,30 @@ describe('diff', () => {
 });
 
 describe('series', () => {
-  const versions = [
-    'readonly-memslot',
-    'readonly-memslot-v3',
-    'readonly-memslot-v5',
-    'readonly-memslot --without x',
-  ];
+  const versions = ['readonly-memslot', 'readonly-memslot-v3', 'readonly-memslot-v5', 'readonly-memslot+x'];
   const grid = seriesGrid(
     sampleComparison({ scenarios: ['rom-write', 'reexecute-loop'], strategies: versions }),
   );
 
   test('versions are named briefly and held against the merged series', () => {
-    expect(grid.columns.map((c) => c.label)).toEqual(['merged', 'v3', 'v5', 'without x']);
+    expect(grid.columns.map((c) => c.label)).toEqual(['merged', 'v3', 'v5', 'x']);
     expect(grid.columns[2]?.cells.map((c) => c.shows)).toEqual(['=', 'livelock']);
     const text = renderSeries(grid);
+    const merged = grid.columns[0]?.patches ?? [];
+    expect(text).toContain(`merged: ${merged.join(', ')}`);
     expect(text).toContain('reexecute-loop: internal error → livelock');
     expect(text).toContain('changes nothing that could be seen here');
   });
+});
+
+test('a cross of the series is named by what it leaves out and adds', () => {
+  const c = sampleComparison({ strategies: ['readonly-memslot', 'x'] });
+  const [merged] = c.strategies;
+  if (merged === undefined) throw new Error('no strategy');
+  const [first, ...others] = merged.series;
+  const cross = { ...merged, name: `${merged.name}-${first?.name}`, series: others };
+  const { columns } = seriesGrid({ ...c, strategies: [merged, cross] });
+  expect(columns.map((x) => x.label)).toEqual(['merged', `without ${first?.name}`]);
 });
 
 describe('claims of the thread', () => {

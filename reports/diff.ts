@@ -4,7 +4,7 @@
  */
 import { type Comparison, type Fate, findRun, type Run } from '../scenarios/comparison.ts';
 import type { ReportOptions } from './options.ts';
-import { textTable, wrap } from './table.ts';
+import { wrap } from './table.ts';
 import { count, FATE_WORDS, medianInterval, perOperation } from './words.ts';
 
 /** A cell whose fate, or whose ROM, came out differently. */
@@ -143,45 +143,53 @@ export function renderDiff(diff: ComparisonDiff, options: ReportOptions = {}): s
   ].join('\n')}`;
 }
 
+const KINDS = { broke: 'BROKE', fixed: 'fixed', other: 'other' } as const;
+
 function flipLines(flips: readonly Flip[], width: number): string[] {
   if (flips.length === 0) return ['No fate changed.', ''];
-  const kinds = { broke: 'BROKE', fixed: 'fixed', other: 'other' } as const;
-  const order = flips.toSorted(
-    (a, b) => Object.keys(kinds).indexOf(a.kind) - Object.keys(kinds).indexOf(b.kind),
-  );
-  return [
-    'Fates that changed',
-    ...textTable(
-      [
-        { head: 'scenario', cells: order.map((f) => f.scenario) },
-        { head: 'strategy', cells: order.map((f) => f.strategy) },
-        { head: 'before', cells: order.map((f) => FATE_WORDS[f.from].word) },
-        { head: 'after', cells: order.map((f) => FATE_WORDS[f.to].word) },
-        { head: '', cells: order.map((f) => kinds[f.kind]) },
-      ],
-      width,
-    ),
-    '',
-  ];
+  const order = Object.keys(KINDS);
+  const lines = flips
+    .toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))
+    .map((f) => ({
+      ...f,
+      says: `${FATE_WORDS[f.from].word} → ${FATE_WORDS[f.to].word}`,
+      mark: `${KINDS[f.kind]} `,
+    }));
+  return ['Fates that changed', ...together(lines, width), ''];
 }
 
 function changeLines(title: string, list: readonly Change[], width: number): string[] {
   if (list.length === 0) return [`${title}: none.`, ''];
-  return [
-    title,
-    ...textTable(
-      [
-        { head: 'scenario', cells: list.map((x) => x.scenario) },
-        { head: 'strategy', cells: list.map((x) => x.strategy) },
-        { head: 'quantity', cells: list.map((x) => x.quantity) },
-        { head: 'before', cells: list.map((x) => perOperation(x.from)), align: 'right', group: '' },
-        { head: 'after', cells: list.map((x) => perOperation(x.to)), align: 'right', group: '' },
-        { head: 'change', cells: list.map(relative), align: 'right', group: '' },
-      ],
-      width,
-    ),
-    '',
-  ];
+  const cells = new Map<string, { scenario: string; strategy: string; says: string }>();
+  for (const x of list) {
+    const key = JSON.stringify([x.scenario, x.strategy]);
+    const before = cells.get(key);
+    const says = `${x.quantity} ${perOperation(x.from)} → ${perOperation(x.to)} (${relative(x)})`;
+    cells.set(key, { ...x, says: before === undefined ? says : `${before.says}, ${says}` });
+  }
+  return [title, ...together([...cells.values()], width), ''];
+}
+
+/** Lines for cells; strategies of which the same is to be said share one. */
+function together(
+  cells: readonly {
+    readonly scenario: string;
+    readonly strategy: string;
+    readonly says: string;
+    readonly mark?: string;
+  }[],
+  width: number,
+): string[] {
+  const lines = new Map<string, string[]>();
+  const heads = new Map<string, readonly [string, string]>();
+  for (const { scenario, strategy, says, mark = '' } of cells) {
+    const key = JSON.stringify([scenario, says]);
+    lines.set(key, [...(lines.get(key) ?? []), strategy]);
+    heads.set(key, [mark + scenario, says]);
+  }
+  return [...heads].flatMap(([key, [head, says]]) =>
+    wrap(`${head} / ${(lines.get(key) ?? []).join(', ')}: ${says}`, width - 2, '    ').map((l) => `  ${l}`),
+  );
 }
 
 function relative({ from, to }: Change): string {

@@ -2,7 +2,13 @@
  * What each version of a series, and each patch left out of it, changes: a grid against the merged series.
  * The Comparison holds one strategy a version; which is the merged one is said by its name.
  */
-import { type Comparison, EXIT_KINDS, findRun, type Run } from '../scenarios/comparison.ts';
+import {
+  type Comparison,
+  EXIT_KINDS,
+  findRun,
+  type Run,
+  type StrategyInfo,
+} from '../scenarios/comparison.ts';
 import type { ReportOptions } from './options.ts';
 import { textTable, wrap } from './table.ts';
 import { count, FATE_WORDS } from './words.ts';
@@ -38,17 +44,29 @@ export function seriesGrid(c: Comparison, merged = 'readonly-memslot'): SeriesGr
   const scenarios = c.scenarios.map((s) => s.name);
   const columns = c.strategies.map((strategy) => ({
     strategy: strategy.name,
-    label: label(strategy.name, merged),
+    label: label(
+      strategy,
+      c.strategies.find((s) => s.name === merged),
+    ),
     patches: strategy.series.map((p) => p.name),
     cells: scenarios.map((s) => cell(findRun(c, s, strategy.name), findRun(c, s, merged))),
   }));
   return { merged, scenarios, columns };
 }
 
-function label(name: string, merged: string): string {
-  if (name === merged) return 'merged';
-  const rest = name.startsWith(merged) ? name.slice(merged.length).replace(/^[\s_:+-]+/, '') : name;
-  return rest === '' ? name : rest;
+/** `v3` for `readonly-memslot-v3`; a cross is told by its patches, because its name does not say which way. */
+function label(strategy: StrategyInfo, merged: StrategyInfo | undefined): string {
+  const { name } = strategy;
+  if (merged === undefined || !name.startsWith(merged.name)) return name;
+  if (name === merged.name) return 'merged';
+  const has = (s: StrategyInfo, patch: string): boolean => s.series.some((p) => p.name === patch);
+  const left = merged.series.map((p) => p.name).filter((p) => !has(strategy, p));
+  const added = strategy.series.map((p) => p.name).filter((p) => !has(merged, p));
+  const marks = [...left.map((p) => `-${p}`), ...added.map((p) => `+${p}`)].join('');
+  if (marks !== '' && name === merged.name + marks) {
+    return [...left.map((p) => `without ${p}`), ...added.map((p) => `with ${p}`)].join(', ');
+  }
+  return name.slice(merged.name.length).replace(/^[\s_:+-]+/, '');
 }
 
 function cell(run: Run | undefined, merged: Run | undefined): SeriesCell {

@@ -13,14 +13,14 @@ export function seriesSection({ c }: Page): Markup {
   const touched = (s: StrategyInfo): number => new Set(s.series.flatMap((p) => p.decisions)).size;
   const heads = [
     { text: 'strategy' },
-    { text: 'memory layout' },
     ...DECISIONS.map((d) => ({ text: DECISION_FUNCTIONS[d] })),
     { text: 'patches', n: true },
     { text: 'decisions', n: true },
+    { text: 'memory layout' },
   ];
   const rows = c.strategies.map(
     (s) =>
-      html`<tr><th scope="row" title="${s.cover}">${s.name}</th><td class="wide">${s.layout}</td>${join(
+      html`<tr><th scope="row" title="${s.cover}">${s.name}</th>${join(
         DECISIONS.map((d) =>
           td(
             join(
@@ -30,7 +30,7 @@ export function seriesSection({ c }: Page): Markup {
             ),
           ),
         ),
-      )}${tdNumber(s.series.length)}${tdNumber(touched(s))}</tr>`,
+      )}${tdNumber(s.series.length)}${tdNumber(touched(s))}<td class="wide">${s.layout}</td></tr>`,
   );
   return html`<section id="series"><h2>What each series touches</h2>
 <p>Columns are the decisions of the fault path in the order a fault meets them; a patch stands under each it rewrites. Strategies without patches run on the base kernel as it is.</p>

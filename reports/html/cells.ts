@@ -98,12 +98,21 @@ function romWrites(r: Run): Markup {
   }`;
 }
 
+/** Claims that hold, together by where they come from; each broken one by itself and first. */
 function claims(r: Run): Markup {
   if (r.claims.length === 0) return html`<p class="dim">Nothing was claimed about this run.</p>`;
+  const broken = r.claims.filter((x) => !x.holds);
+  const held = new Map<string, string[]>();
+  for (const x of r.claims) if (x.holds) held.set(x.source, [...(held.get(x.source) ?? []), x.claim]);
   return html`<h4>Claims</h4><ul>${join(
-    r.claims.map(
+    broken.map(
       (x) =>
-        html`<li class="over">${x.holds ? '✓ holds' : html`<b class="ne">✗ broken</b>`}: ${x.claim}${!x.holds && html`; seen: ${x.seen ?? 'something else'}`} <small>${x.source}</small></li>`,
+        html`<li class="over"><b class="ne">✗ broken</b>: ${x.claim}; seen: ${x.seen ?? 'something else'} <small>${x.source}</small></li>`,
+    ),
+  )}${join(
+    [...held].map(
+      ([source, said]) =>
+        html`<li class="over">✓ ${said.length === 1 ? 'holds' : 'hold'}: ${said.join('; ')} <small>${source}</small></li>`,
     ),
   )}</ul>`;
 }

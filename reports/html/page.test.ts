@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import type { ThreadClaimResult } from '../claims.ts';
 import { HOSTILE, SAMPLE_SCENARIOS, sampleComparison } from '../testing.ts';
-import { laneOf } from './life.ts';
+import { commandFor } from './cells.ts';
+import { foldRounds, laneOf } from './life.ts';
 import { renderHtml } from './page.ts';
 import { idsFor } from './parts.ts';
 
@@ -93,7 +94,31 @@ test('names that look alike get ids of their own', () => {
 });
 
 test('a step is drawn in the lane of whoever acts', () => {
-  expect(['guest', 'hardware', '__gfn_to_hva_many()', 'hva_to_pfn()', 'userspace'].map(laneOf)).toEqual([
+  expect(['guest', 'hardware', '__gfn_to_hva_many()', 'hva_to_pfn_slow()', 'KVM_RUN'].map(laneOf)).toEqual([
     0, 1, 2, 3, 4,
   ]);
+});
+
+test('what repeats is drawn once, and nothing is lost', () => {
+  const step = (at: string): { at: string; says: string } => ({ at, says: '' });
+  const steps = ['a', ...Array.from({ length: 5 }, () => ['b', 'c', 'd']).flat(), 'e', 'e', 'f'].map(step);
+  const rounds = foldRounds(steps);
+  expect(rounds.map((r) => [r.steps.map((s) => s.at).join(''), r.times])).toEqual([
+    ['a', 1],
+    ['bcd', 5],
+    ['e', 2],
+    ['f', 1],
+  ]);
+  expect(rounds.flatMap((r) => Array.from({ length: r.times }, () => r.steps).flat())).toEqual(steps);
+  expect(foldRounds([])).toEqual([]);
+});
+
+test('a command is quoted for a shell, whatever the names hold', () => {
+  const c = sampleComparison({ hostile: true, strategies: ["it's"] });
+  const [scenario] = c.scenarios;
+  const [run] = c.runs;
+  if (scenario === undefined || run === undefined) throw new Error('no run');
+  expect(commandFor(c, scenario, run)).toBe(
+    String.raw`compare explain --scenario rom-write --strategy 'it'\''s' --param writes=1000 --paging npt --seed 1`,
+  );
 });

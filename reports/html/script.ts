@@ -45,6 +45,10 @@ export const SCRIPT = `
     target.scrollIntoView();
   };
   addEventListener('hashchange', follow);
+  // A second click on a link whose address is already there changes no hash.
+  addEventListener('click', (e) => {
+    if (e.target.closest?.('a')?.hash === location.hash && location.hash) follow();
+  });
   follow();
 
   // Filter: words that scenario or strategy names must hold.
