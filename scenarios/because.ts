@@ -82,10 +82,10 @@ function becauseOk({ strategy, exits, steps }: Seen): string {
     return '-EFAULT names no address, but a VMM that decodes the instruction at rip can step over the store (dosemu2 handles it itself).';
   }
   if (exits['mmio-write'] + exits['mmio-read'] > 0) return becauseMmio(strategy, exits);
-  if ((steps['host-cow'] ?? 0) > 0) {
-    return 'The mapping is private: the host copies a page before the guest changes it, and nobody is told (handle_mm_fault()).';
-  }
   if ((steps['host-io'] ?? 0) > 0) return becauseRead(strategy);
+  if (!layout.shared) {
+    return 'The mapping is private: what the guest stores lands in a copy of the page, and nobody is told (handle_mm_fault()).';
+  }
   return 'No write met the ROM while it was protected; what the guest read came straight from the mapped page (hva_to_pfn()).';
 }
 
