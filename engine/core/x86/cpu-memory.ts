@@ -1,7 +1,7 @@
 /** The processor's way to memory: segments, then `CpuBus`. The machine's port inside `Cpu`. */
 import type { Insn } from './insn.ts';
 import type { Machine } from './machine.ts';
-import { type MachinePort, VECTOR_GP, VECTOR_PF, VECTOR_SS } from './machine-port.ts';
+import { EXCEPTION, type MachinePort, VECTOR_GP, VECTOR_PF, VECTOR_SS } from './machine-port.ts';
 import { CPU_EXIT_HLT, CPU_EXIT_IO, CPU_GUEST_PF, type CpuBus } from './ports.ts';
 import { FS, MODE_LONG64, MODE_REAL16, RDX, SS } from './regs.ts';
 
@@ -66,7 +66,7 @@ export class CpuPort implements MachinePort {
 
   load(seg: number, off: number, n: number): number {
     const at = this.linear(seg, off, n);
-    return at < 0 ? 32 : this.loadLinear(at, n);
+    return at < 0 ? EXCEPTION : this.loadLinear(at, n);
   }
 
   loadLinear(at: number, n: number): number {
@@ -87,7 +87,7 @@ export class CpuPort implements MachinePort {
 
   store(seg: number, off: number, n: number, lo: number, hi: number): number {
     const at = this.linear(seg, off, n);
-    if (at < 0) return 32;
+    if (at < 0) return EXCEPTION;
     const bus = this.#bus;
     if (n === 4) bus.write32(at, lo);
     else if (n === 1) bus.write8(at, lo);
@@ -113,7 +113,7 @@ export class CpuPort implements MachinePort {
     for (let k = 0; k < n; k += 8) {
       const part = Math.min(8, n - k);
       const at = this.linear(seg, off + k, part);
-      if (at < 0) return 32;
+      if (at < 0) return EXCEPTION;
       this.#bus.readN(at, part);
       if (this.#bus.stop !== 0) return this.refused();
       for (let b = 0; b < part; b++) this.m.buf[k + b] = this.#bus.buf[b]!;
@@ -125,7 +125,7 @@ export class CpuPort implements MachinePort {
     for (let k = 0; k < n; k += 8) {
       const part = Math.min(8, n - k);
       const at = this.linear(seg, off + k, part);
-      if (at < 0) return 32;
+      if (at < 0) return EXCEPTION;
       for (let b = 0; b < part; b++) this.#bus.buf[b] = this.m.buf[k + b]!;
       this.#bus.writeN(at, part);
       if (this.#bus.stop !== 0) return this.refused();

@@ -214,3 +214,29 @@ test('addresses: base, index, scale and displacement wrap at the mode’s width'
     }),
   );
 });
+
+test('decimal adjustments', () => {
+  const al = (hex: string, rax: number, rflags = 0) => {
+    const { cpu, regs } = machine('prot32', hex, { rax, rflags });
+    cpu.run(1);
+    return [regs.gpr[0], regs.eflags & CF];
+  };
+  // 79 + 35 = AE, adjusted to 14 and a carry; 35 - 47 = EE, adjusted to 88 and a borrow.
+  expect(al('27', 0xae)).toEqual([0x14, CF]);
+  expect(al('2f', 0xee, CF | 16)).toEqual([0x88, CF]);
+  expect(al('37', 0x0f)).toEqual([0x105, CF]);
+  expect(al('d40a', 63)).toEqual([0x603, 0]);
+  expect(al('d50a', 0x603)).toEqual([63, 0]);
+  expect(al('d6', 0, CF)).toEqual([0xff, CF]);
+});
+
+test('bit tests leave OF as a shift would, unless a block of code has ended since', () => {
+  // mov eax, 0x80000000; add eax, eax (OF, result 0); bt ebx, 31
+  const lazy = machine('prot32', 'b800000080 01c0 0fbae31f f4', { rbx: 0 });
+  lazy.cpu.run(10);
+  expect(lazy.regs.eflags & 0x800).toBe(0);
+  // The same with a jump in between.
+  const block = machine('prot32', 'b800000080 01c0 eb00 0fbae31f f4', { rbx: 0 });
+  block.cpu.run(10);
+  expect(block.regs.eflags & 0x800).toBe(0x800);
+});

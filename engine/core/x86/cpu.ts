@@ -64,10 +64,13 @@ export class Cpu {
     return exit;
   }
 
-  /** Injects an exception: CPU_OK with the handler's address in rip, or CPU_EXIT_SHUTDOWN or CPU_EXIT_NPF. */
-  deliver(vector: number, errorCode: number): number {
+  /**
+   * Injects an exception: CPU_OK with the handler's address in rip, or CPU_EXIT_SHUTDOWN or CPU_EXIT_NPF.
+   * Nobody gets to see the error code: real mode pushes none, and elsewhere there is no handler.
+   */
+  deliver(vector: number, _errorCode: number): number {
     this.#m.setFlags(this.regs.eflags);
-    const exit = this.#vectorTo(vector, errorCode);
+    const exit = this.#vectorTo(vector);
     this.regs.eflags = this.#m.getFlags();
     return exit;
   }
@@ -86,14 +89,14 @@ export class Cpu {
     if (status !== EXCEPTION) return status;
     const m = this.#m;
     if (m.vector === VECTOR_UD) return CPU_EXIT_UD;
-    return this.#vectorTo(m.vector, m.errorCode);
+    return this.#vectorTo(m.vector);
   }
 
   /**
    * Real mode goes through the vector table at 0. Elsewhere the gate is read at IDT base 0; guests here have
    * none, and a present gate is not followed either: both end as a triple fault.
    */
-  #vectorTo(vector: number, _errorCode: number): number {
+  #vectorTo(vector: number): number {
     const m = this.#m;
     if (this.regs.mode === MODE_REAL16) {
       const stop = realModeInterrupt(m, vector, this.regs.rip);

@@ -2,6 +2,7 @@
 import { Mnemonic } from 'iced-x86';
 import * as b from './exec-bits.ts';
 import * as c from './exec-control.ts';
+import * as d from './exec-decimal.ts';
 import { fxrstor, fxsave } from './exec-fxsave.ts';
 import * as n from './exec-integer.ts';
 import * as h from './exec-shift.ts';
@@ -51,6 +52,18 @@ const INTEGER: [number, Exec][] = [
   [M.Shrd, h.shrd],
   [M.Xlatb, h.xlat],
   [M.Popcnt, h.popcnt],
+  [M.Daa, d.daa],
+  [M.Das, d.das],
+  [M.Aaa, d.aaa],
+  [M.Aas, d.aas],
+  [M.Aam, d.aam],
+  [M.Aad, d.aad],
+  [M.Salc, d.salc],
+  [M.Les, d.les],
+  [M.Lds, d.lds],
+  [M.Lss, d.lss],
+  [M.Lfs, d.lfs],
+  [M.Lgs, d.lgs],
   [M.Bt, b.bt],
   [M.Bts, b.bts],
   [M.Btr, b.btr],
