@@ -22,6 +22,8 @@ export const STEP_COUNTS = WORDS + FACT_WORDS;
 /** Events of the last while, four ints each: kind, and three operands. */
 export const RING_ENTRIES = 1024;
 export const RING = STEP_COUNTS + 64;
+/** Ints of the ring less one: an offset in it wraps with this. */
+export const RING_MASK = RING_ENTRIES * 4 - 1;
 /** First level of the tables over gfn: 1,024 entries of 1 GiB each. */
 export const TOP = RING + RING_ENTRIES * 4;
 const FIXED_END = TOP + 1024;
@@ -36,6 +38,9 @@ export const EV_EMULATE = 3;
 export const EV_SLOT = 4;
 export const EV_HOST = 5;
 export const EV_MMIO_DATA = 6;
+/** An access of kvm/access.ts that stage 2 refused: the fault word lies above these bits. */
+export const EV_REFUSED = 7;
+export const EV_WORD_SHIFT = 4;
 
 /** The machine's memory. Public fields: the rooms of the core are its methods. */
 export class Vm {
@@ -49,9 +54,9 @@ export class Vm {
   brk = FIXED_END;
   /** Frames handed out, the zero page included. */
   frames = 1;
-  /** Events recorded, and how many of them the digest has taken in. */
-  events = 0;
-  #folded = 0;
+  /** Where in the ring the next event goes, in ints, and up to where the digest has taken events in. */
+  ringAt = 0;
+  #foldedTo = 0;
   #hashA = 0x811c9dc5 | 0;
   #hashB = 0x01000193;
   /** Verdicts by fault word, of the machine's series (kvm/verdicts.ts). */
@@ -130,34 +135,35 @@ export class Vm {
   /** Records an event: what the digest is taken of. */
   record(kind: number, a: number, b: number, c: number): void {
     const h = this.h;
-    const at = RING + ((this.events & (RING_ENTRIES - 1)) << 2);
+    const at = RING + this.ringAt;
     h[at] = kind;
     h[at + 1] = a;
     h[at + 2] = b;
     h[at + 3] = c;
-    if ((++this.events & (RING_ENTRIES - 1)) === 0) this.#fold();
+    this.ringAt = (this.ringAt + 4) & RING_MASK;
+    if (this.ringAt === 0) this.foldRing();
   }
 
-  /** Takes the events since the last fold into the digest. */
-  #fold(): void {
+  /** The ring is full, or the digest is asked for: takes the events since the last time into the digest. */
+  foldRing(): void {
     const h = this.h;
     let a = this.#hashA;
     let b = this.#hashB;
-    for (let i = this.#folded; i < this.events; i++) {
-      const at = RING + ((i & (RING_ENTRIES - 1)) << 2);
+    const end = RING + (this.ringAt === 0 ? RING_MASK + 1 : this.ringAt);
+    for (let at = RING + this.#foldedTo; at < end; at += 4) {
       const x = h[at]! ^ Math.imul(h[at + 1]!, 0x85ebca6b);
       const y = h[at + 2]! ^ Math.imul(h[at + 3]!, 0xc2b2ae35);
       a = Math.imul(a ^ x, 0x01000193);
       b = Math.imul(b ^ y ^ (a >>> 15), 0x01000193);
     }
-    this.#folded = this.events;
+    this.#foldedTo = this.ringAt;
     this.#hashA = a;
     this.#hashB = b;
   }
 
   /** The event digest so far, as two int32. */
   eventHash(): readonly [number, number] {
-    this.#fold();
+    if (this.ringAt !== this.#foldedTo) this.foldRing();
     return [this.#hashA, this.#hashB];
   }
 }

@@ -29,6 +29,7 @@ import {
   SLOT_PTES,
   slotRecordOf,
 } from './memslots.ts';
+import { MmioInfo } from './mmio-info.ts';
 import {
   SPTE_FAST_FIXABLE,
   SPTE_FRAME_SHIFT,
@@ -48,34 +49,24 @@ export const PF_EMULATE = 2;
 export const PF_RETRY = 3;
 export const PF_EFAULT = -1;
 
-/** MMIO information of the vCPU (`vcpu->arch.mmio_gva`, `mmio_gfn`, `mmio_gen`): one page at a time. */
-export interface MmioCache {
-  /** Linear page, 0 for none; only under shadow paging. */
-  gva: number;
-  /** Guest frame, 0 for none. */
-  gfn: number;
-  /** The guest's tables allow writing there (`mmio_access`): a clean page's do not yet. */
-  writable: boolean;
-  generation: number;
-}
+const STAGE2_MAP = STEP_INDEX['stage2-map'];
+const DIRTY_LOG = STEP_INDEX['dirty-log'];
 
 /** The memory side of one vCPU. */
-export class Mmu {
+export class Mmu extends MmioInfo {
   readonly vm: Vm;
   readonly host: AddressSpace;
   readonly slots: Memslots;
   readonly stage2: Stage2;
-  readonly mmioCache: MmioCache = { gva: 0, gfn: 0, writable: true, generation: -1 };
-  /** kvm_memslots()->generation: MMIO information of another generation is stale. */
-  generation = 0;
-  /** tdp_enabled. */
-  readonly nested: boolean;
   /** F_APF while the vCPU can take asynchronous faults, else 0. */
   apf = 0;
   /** Word, verdict and frame of the last fault resolved: for the caller, and for explanations. */
   word = 0;
   verdict = 0;
   frame = 0;
+  /** Slot record and host pte that the last word was read from, 0 for none. */
+  #record = 0;
+  #pte = 0;
   /** Faults that needed no look-up: write access given back for the dirty log, or already there. */
   fastFixed = 0;
   /** Faults on MMIO entries. */
@@ -84,9 +75,9 @@ export class Mmu {
   onZap: () => void = () => {};
 
   constructor(vm: Vm, host: AddressSpace, nested: boolean) {
+    super(nested);
     this.vm = vm;
     this.host = host;
-    this.nested = nested;
     this.stage2 = new Stage2(vm);
     this.slots = new Memslots(vm, host, {
       zapAll: () => {
@@ -108,6 +99,7 @@ export class Mmu {
   /** The MMU notifier (kvm_mmu_notifier_invalidate_range_start()): a host range changed, its entries go. */
   invalidate(hvn: number, npages: number): void {
     this.slots.refreshFacts();
+    this.vm.flushTlb();
     for (const slot of this.slots.all()) {
       const first = slot.userspaceAddr / PAGE_SIZE;
       const start = Math.max(first, hvn);
@@ -117,40 +109,23 @@ export class Mmu {
     this.onZap();
   }
 
-  /** vcpu_cache_mmio_info(). */
-  cacheMmio(gva: number, gfn: number, writable = true): void {
-    this.mmioCache.gva = this.nested ? 0 : gva - (gva % PAGE_SIZE);
-    this.mmioCache.gfn = gfn;
-    this.mmioCache.writable = writable;
-    this.mmioCache.generation = this.generation;
-  }
-
-  /** vcpu_match_mmio_gpa(). */
-  matchesMmioGfn(gfn: number): boolean {
-    const c = this.mmioCache;
-    return c.generation === this.generation && c.gfn !== 0 && c.gfn === gfn;
-  }
-
-  /** vcpu_match_mmio_gva(). */
-  matchesMmioGva(gva: number): boolean {
-    const c = this.mmioCache;
-    return c.generation === this.generation && c.gva !== 0 && c.gva === gva - (gva % PAGE_SIZE);
-  }
-
-  /** The fault word of an access to a gfn, and the slot's record through `record`. */
+  /** The fault word of an access to a gfn. */
   wordOf(gfn: number, write: number): number {
     const vm = this.vm;
     const record = gfn < GFN_LIMIT ? slotRecordOf(vm, gfn) : 0;
-    if (record === 0) return write | this.apf;
+    this.#record = record;
+    const word = write | this.apf;
+    if (record === 0) return word;
     const h = vm.h;
     const facts = h[record + SLOT_FACTS]!;
-    if (facts < 0) return this.#mixedWord(record, gfn) | write | this.apf;
-    if ((facts & F_VM_READ) === 0) return facts | write | this.apf;
+    if (facts < 0) return this.#mixedWord(record, gfn) | word;
+    if ((facts & F_VM_READ) === 0) return facts | word;
     const page = gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!;
     const leaf = h[h[record + SLOT_PTES]! + (page >>> 9)]!;
     const pte = leaf === 0 ? 0 : h[leaf + (page & 511)]!;
-    if (pte !== 0) return facts | (pte & PTE_FACTS) | write | this.apf;
-    return facts | this.#absentFacts(record, page) | write | this.apf;
+    this.#pte = pte;
+    if (pte !== 0) return facts | (pte & PTE_FACTS) | word;
+    return facts | this.#absentFacts(record, page) | word;
   }
 
   #absentFacts(record: number, page: number): number {
@@ -165,37 +140,53 @@ export class Mmu {
     return F_SLOT | readonly | this.host.facts(hvn);
   }
 
-  /**
-   * Decides a fault: looks the verdict up, lets the host fault the page in, and leaves word, verdict and
-   * frame in the fields. Returns the verdict. No entry is made yet.
-   */
-  resolve(gfn: number, write: number): number {
+  /** Decides a fault: counts its word and leaves word and verdict in the fields. Returns the verdict. */
+  decide(gfn: number, write: number): number {
     const vm = this.vm;
     const word = this.wordOf(gfn, write);
     const verdict = vm.verdicts[word]!;
     vm.h[WORDS + word]!++;
-    vm.record(EV_FAULT, word, gfn, verdict);
     this.word = word;
     this.verdict = verdict;
-    if ((verdict & V_ACTION) !== V_MAP) return verdict;
-    this.frame = (verdict & V_FAULT_IN) !== 0 ? this.#faultIn(gfn, verdict) : this.mappedFrame(gfn);
     return verdict;
+  }
+
+  /**
+   * Decides a fault and, where a page is to be mapped, lets the host fault it in and leaves its frame in the
+   * field too. Returns the verdict. No entry is made yet.
+   */
+  resolve(gfn: number, write: number): number {
+    const verdict = this.decide(gfn, write);
+    this.vm.record(EV_FAULT, this.word, gfn, verdict);
+    if ((verdict & V_ACTION) === V_MAP) this.faultInFrame(gfn, verdict);
+    return verdict;
+  }
+
+  /** After decide() said V_MAP: the frame to be mapped, into its field. */
+  faultInFrame(gfn: number, verdict: number): void {
+    if ((verdict & V_FAULT_IN) !== 0) this.frame = this.#faultIn(gfn, verdict);
+    else if (this.vm.h[this.#record + SLOT_FACTS]! < 0) this.frame = this.#faultIn(gfn, 0);
+    else this.frame = this.#pte >>> PTE_FRAME_SHIFT;
   }
 
   /** The frame behind a gfn that the host has mapped. */
   mappedFrame(gfn: number): number {
-    const h = this.vm.h;
-    const record = slotRecordOf(this.vm, gfn);
-    if (h[record + SLOT_FACTS]! < 0) return this.#faultIn(gfn, 0);
-    const page = gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!;
-    return h[h[h[record + SLOT_PTES]! + (page >>> 9)]! + (page & 511)]! >>> PTE_FRAME_SHIFT;
+    this.wordOf(gfn, 0);
+    return this.vm.h[this.#record + SLOT_FACTS]! < 0 ? this.#faultIn(gfn, 0) : this.#pte >>> PTE_FRAME_SHIFT;
   }
 
+  /** Lets the host serve the fault: the slot's own mapping, or whatever lies there now where that changed. */
   #faultIn(gfn: number, verdict: number): number {
-    const slot = this.slots.slotOfRecord(slotRecordOf(this.vm, gfn))!;
+    const h = this.vm.h;
+    const record = this.#record;
+    const write = (verdict & V_FAULT_IN_WRITE) !== 0;
+    const slot = this.slots.slotOfRecord(record)!;
+    if (h[record + SLOT_FACTS]! >= 0) {
+      const page = gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!;
+      return this.host.faultIn(slot.mapping!, page, write) >>> PTE_FRAME_SHIFT;
+    }
     const hvn = slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn;
     const mapping = this.host.find(hvn)!;
-    const write = (verdict & V_FAULT_IN_WRITE) !== 0;
     return this.host.faultIn(mapping, hvn - mapping.startHvn, write) >>> PTE_FRAME_SHIFT;
   }
 
@@ -211,26 +202,23 @@ export class Mmu {
     const record = slotRecordOf(this.vm, gfn);
     if (this.vm.h[record + SLOT_DIRTY] === 0) return;
     this.slots.markDirty(record, gfn);
-    this.vm.count(STEP_INDEX['dirty-log']);
+    this.vm.count(DIRTY_LOG);
   }
 
   /** direct_page_fault(): gva is for the MMIO cache and only used under shadow paging. */
   directPageFault(gfn: number, write: number, gva: number): number {
     const vm = this.vm;
     const old = gfn < GFN_LIMIT ? spteOf(vm, gfn) : 0;
-    if ((old & SPTE_PRESENT) !== 0 && this.#fastPageFault(gfn, old, write)) return PF_FIXED;
+    if ((old & SPTE_PRESENT) !== 0 && this.fastPageFault(gfn, old, write)) return PF_FIXED;
     const verdict = this.resolve(gfn, write);
     switch (verdict & V_ACTION) {
       case V_MAP:
-        this.stage2.set(gfn, this.makeSpte(gfn, verdict));
-        vm.count(STEP_INDEX['stage2-map']);
+        this.map(gfn, verdict);
         return PF_FIXED;
       case V_EMULATE:
         return PF_EMULATE;
       case V_EMULATE_MMIO:
-        this.cacheMmio(gva, gfn);
-        if (gfn < GFN_LIMIT) this.stage2.setMmio(gfn, this.generation);
-        if (old !== 0) vm.flushTlb();
+        this.rememberMmio(gva, gfn, old);
         return PF_EMULATE;
       case V_EFAULT:
         return PF_EFAULT;
@@ -240,8 +228,23 @@ export class Mmu {
     }
   }
 
+  /** Makes the entry of a V_MAP verdict whose frame is in its field. */
+  map(gfn: number, verdict: number): number {
+    const spte = this.makeSpte(gfn, verdict);
+    this.stage2.set(gfn, spte);
+    this.vm.count(STAGE2_MAP);
+    return spte;
+  }
+
+  /** The V_EMULATE_MMIO verdict: this gfn is a device from now on, whatever entry it had. */
+  rememberMmio(gva: number, gfn: number, old: number): void {
+    this.cacheMmio(gva, gfn);
+    if (gfn < GFN_LIMIT) this.stage2.setMmio(gfn, this.generation);
+    if (old !== 0) this.vm.flushTlb();
+  }
+
   /** fast_page_fault(): an entry whose write access was only taken for the dirty log, or a spurious fault. */
-  #fastPageFault(gfn: number, spte: number, write: number): boolean {
+  fastPageFault(gfn: number, spte: number, write: number): boolean {
     if (write !== 0 && (spte & SPTE_WRITE) === 0) {
       if ((spte & SPTE_FAST_FIXABLE) !== SPTE_FAST_FIXABLE) return false;
       this.stage2.set(gfn, spte | SPTE_WRITE);
