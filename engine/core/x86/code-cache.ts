@@ -2,7 +2,7 @@
 import { decode, MAX_INSN_LENGTH } from './decode.ts';
 import { movbe } from './exec-bits.ts';
 import { undefinedOpcode } from './exec-system.ts';
-import { type Insn, MAP_0F38 } from './insn.ts';
+import { type Insn, MAP_0F, MAP_0F38 } from './insn.ts';
 import { CPU_OK, type CpuBus } from './ports.ts';
 import { MODE_REAL16 } from './regs.ts';
 
@@ -88,4 +88,9 @@ export class CodeCache {
     if (!i.straddles) page.insns[off] = i;
     return i;
   }
+}
+
+/** MOV to CRn and the INVLPG group: the page of code has to be looked up again. */
+export function changesTranslation(i: Insn): boolean {
+  return i.map === MAP_0F && (i.opcode === 0x22 || i.opcode === 0x01);
 }

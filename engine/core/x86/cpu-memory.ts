@@ -26,6 +26,8 @@ export class CpuPort implements MachinePort {
   readonly io: PortAccess = { port: 0, size: 1, isIn: false, isString: false, value: 0 };
   /** The machine this is the port of. */
   m!: Machine;
+  /** Segment bases are 0 and offsets 32 bits: addresses need no further look. */
+  flat = false;
 
   constructor(bus: CpuBus) {
     this.#bus = bus;
@@ -41,6 +43,18 @@ export class CpuPort implements MachinePort {
     // No limit in real mode: QEMU's processor checks none, and an access runs on past offset FFFF.
     if (regs.mode === MODE_REAL16) return regs.segBase[seg]! + off;
     return (regs.segBase[seg]! + off) >>> 0;
+  }
+
+  /** Linear address for the hot shapes; -1 where the handler has to look closer. */
+  address(i: Insn): number {
+    const gpr = this.m.gpr;
+    if (this.flat && i.addrSize === 4) {
+      let a = i.disp;
+      if (i.base >= 0) a = (a + gpr[2 * i.base]!) | 0;
+      if (i.index >= 0) a = (a + (gpr[2 * i.index]! << i.scale)) | 0;
+      return a >>> 0;
+    }
+    return this.linear(i.seg, this.m.ea(i), i.size);
   }
 
   #limit(seg: number): number {

@@ -240,3 +240,10 @@ test('bit tests leave OF as a shift would, unless a block of code has ended sinc
   block.cpu.run(10);
   expect(block.regs.eflags & 0x800).toBe(0x800);
 });
+
+test('a guest that only faults uses up its budget', () => {
+  // xor dx, dx; div dx at 0:0, where the zero vector leads back to.
+  const { cpu } = machine('real16', '31d2 f7f2', { rip: 8 });
+  cpu.regs.segBase[1] = 0;
+  expect(cpu.run(50)).toBe(CPU_EXIT_BUDGET);
+});

@@ -89,6 +89,8 @@ export class Cpu {
     if (status !== EXCEPTION) return status;
     const m = this.#m;
     if (m.vector === VECTOR_UD) return CPU_EXIT_UD;
+    // A delivered exception uses up budget, for a handler may do nothing but fault again.
+    this.#loop.instructions++;
     return this.#vectorTo(m.vector);
   }
 

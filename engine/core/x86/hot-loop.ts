@@ -3,10 +3,10 @@
  * made of executed in place, everything else through its handler.
  */
 import { add32, dec32, inc32, logic32, sub32 } from './alu.ts';
-import { CodeCache, type CodePage } from './code-cache.ts';
+import { CodeCache, type CodePage, changesTranslation } from './code-cache.ts';
 import type { CpuPort } from './cpu-memory.ts';
 import { comparisonEnds, repeatCount, setRepeatCount } from './exec-string.ts';
-import { type Insn, MAP_0F } from './insn.ts';
+import type { Insn } from './insn.ts';
 import type { Machine } from './machine.ts';
 import { EXCEPTION, VECTOR_GP } from './machine-port.ts';
 import { CPU_EXIT_HLT, type CpuBus } from './ports.ts';
@@ -28,8 +28,6 @@ export class HotLoop {
   lastLength = 0;
   /** The page executed last. */
   #page: CodePage | undefined = undefined;
-  /** Segment bases are 0 and offsets 32 bits: addresses need no further look. */
-  #flat = false;
 
   constructor(regs: Regs, bus: CpuBus, port: CpuPort, m: Machine) {
     this.regs = regs;
@@ -43,19 +41,7 @@ export class HotLoop {
   begin(): void {
     this.#m.setFlags(this.regs.eflags);
     this.#m.retired = this.instructions;
-    this.#flat = this.regs.mode === MODE_PROT32 && this.regs.segBase.every((base) => base === 0);
-  }
-
-  /** Linear address for the hot shapes; -1 where the handler has to look closer. */
-  #address(i: Insn): number {
-    const gpr = this.regs.gpr;
-    if (this.#flat && i.addrSize === 4) {
-      let a = i.disp;
-      if (i.base >= 0) a = (a + gpr[2 * i.base]!) | 0;
-      if (i.index >= 0) a = (a + (gpr[2 * i.index]! << i.scale)) | 0;
-      return a >>> 0;
-    }
-    return this.#port.linear(i.seg, this.#m.ea(i), i.size);
+    this.#port.flat = this.regs.mode === MODE_PROT32 && this.regs.segBase.every((base) => base === 0);
   }
 
   /** Runs until the page is left, `left` instructions are done, or something stops: 0 or the reason. */
@@ -81,7 +67,7 @@ export class HotLoop {
 
   /** A load shape of the hot loop: 0, or why not. */
   #hotLoad(i: Insn): number {
-    const at = this.#address(i);
+    const at = this.#port.address(i);
     if (at < 0) return EXCEPTION;
     const m = this.#m;
     const bus = this.#bus;
@@ -99,7 +85,7 @@ export class HotLoop {
 
   /** A store shape of the hot loop: 0, or why not. */
   #hotStore(i: Insn): number {
-    const at = this.#address(i);
+    const at = this.#port.address(i);
     if (at < 0) return EXCEPTION;
     const bus = this.#bus;
     const gpr = this.regs.gpr;
@@ -310,9 +296,4 @@ export class HotLoop {
     this.regs.rip = m.nextRip;
     return 0;
   }
-}
-
-/** MOV to CRn and the INVLPG group: the page of code has to be looked up again. */
-function changesTranslation(i: Insn): boolean {
-  return i.map === MAP_0F && (i.opcode === 0x22 || i.opcode === 0x01);
 }
