@@ -18,6 +18,7 @@ export interface ChoiceParam {
   readonly help: string;
 }
 
+/** One parameter, and all of a scenario's by name. */
 export type ParamSpec = IntParam | ChoiceParam;
 export type ParamSpecs = Readonly<Record<string, ParamSpec>>;
 

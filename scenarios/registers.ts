@@ -18,12 +18,15 @@ export interface Mem {
 
 const reg = (bits: Reg['bits'], id: Register): Reg => ({ kind: 'reg', bits, id });
 
+/** The low bytes of the first four. */
 export const al = reg(8, Register.AL);
 export const bl = reg(8, Register.BL);
 export const cl = reg(8, Register.CL);
 export const dl = reg(8, Register.DL);
+/** Of 16 bits. */
 export const ax = reg(16, Register.AX);
 export const dx = reg(16, Register.DX);
+/** Of 32 bits. */
 export const eax = reg(32, Register.EAX);
 export const ebx = reg(32, Register.EBX);
 export const ecx = reg(32, Register.ECX);
@@ -36,6 +39,7 @@ export const esp = reg(32, Register.ESP);
 /** In 64-bit mode, for addresses. */
 export const rdi = reg(64, Register.RDI);
 export const rsi = reg(64, Register.RSI);
+/** For stores of 16 bytes. */
 export const xmm0 = reg(128, Register.XMM0);
 
 /** `[base + disp]`. */
