@@ -192,16 +192,24 @@ function thin(raw: readonly number[]): number[] {
   );
 }
 
+/** Strategies can be a hundred times apart; then equal ratios get equal distances, and 1 and 3 the ticks. */
+function timeScale(ns: readonly number[]): { readonly scale: object; readonly values?: number[] } {
+  const [low, high] = [Math.min(...ns), Math.max(...ns)];
+  if (ns.length === 0 || high <= 20 * low) return { scale: { zero: false } };
+  const decades = Array.from({ length: 14 }, (_, i) => 10 ** (i - 2));
+  const within = (x: number): boolean => x >= low * 0.7 && x <= high * 1.4;
+  const tens = decades.filter(within);
+  const values = tens.length >= 3 ? tens : decades.flatMap((x) => [x, 3 * x]).filter(within);
+  return { scale: { type: 'log', nice: false, domain: [low * 0.7, high * 1.4] }, values };
+}
+
 function distribution(
   samples: readonly { readonly strategy: string; readonly ns: number }[],
   medians: readonly { readonly strategy: string; readonly low: number; readonly high: number }[],
   strategies: readonly string[],
   title: string,
 ): TopLevelSpec {
-  // Strategies can be a hundred times apart; then equal ratios get equal distances.
-  const all = samples.map((x) => x.ns).filter((ns) => ns > 0);
-  const wide = Math.max(...all) > 20 * Math.min(...all);
-  const scale = wide ? ({ type: 'log' } as const) : ({ zero: false } as const);
+  const { scale, values } = timeScale(samples.map((x) => x.ns));
   return {
     ...THEME,
     width: 270,
@@ -224,8 +232,12 @@ function distribution(
             field: 'ns',
             type: 'quantitative',
             scale,
-            title: wide ? `${title} (log)` : title,
-            axis: { tickCount: 5, labelOverlap: true, labelExpr: "format(datum.value, '~s')" },
+            title: values === undefined ? title : `${title} (log)`,
+            axis: {
+              tickCount: 5,
+              labelExpr: "format(datum.value, '~s')",
+              ...(values === undefined ? {} : { values }),
+            },
           },
         },
       },

@@ -74,7 +74,7 @@ function standing(c: Comparison, strategy: StrategyInfo): Standing {
 /** The verdict in plain sentences, the most important first. */
 export function verdict(c: Comparison, summary = summarize(c)): string[] {
   return [
-    survivors(c, summary),
+    ...survivors(c, summary),
     crashes(c, summary),
     claimsSentence(summary),
     ...(c.interrupted || summary.ran < summary.cells
@@ -87,24 +87,25 @@ export function verdict(c: Comparison, summary = summarize(c)): string[] {
   ].filter((s) => s !== '');
 }
 
-function survivors(c: Comparison, { standings }: Summary): string {
+function survivors(c: Comparison, { standings }: Summary): string[] {
   const tried = standings.filter((s) => s.runs > 0);
   const whole = tried.filter((s) => s.ok === s.runs).map((s) => s.strategy.name);
   const n = c.scenarios.length;
   const several = `${n === 2 ? 'both' : `all ${count(n)}`} scenarios`;
   const where = n === 1 ? (c.scenarios[0]?.name ?? '') : several;
-  if (tried.length === 0) return 'Nothing was run.';
+  if (tried.length === 0) return ['Nothing was run.'];
   if (whole.length === 0) {
     const most = Math.max(...tried.map((s) => s.ok));
     const nearest = tried.filter((s) => s.ok === most).map((s) => s.strategy.name);
     const next =
-      n === 1 || most === 0
-        ? ''
-        : ` ${list(nearest)} ${nearest.length === 1 ? 'comes' : 'come'} nearest, with ${count(most)}.`;
-    return `No strategy of ${count(tried.length)} comes through ${where} with VM and ROM whole.${next}`;
+      n === 1 || most === 0 ? [] : [`Nearest, with ${count(most)} of ${count(n)}: ${list(nearest)}.`];
+    return [`No strategy of ${count(tried.length)} comes through ${where} with VM and ROM whole.`, ...next];
   }
   const verb = whole.length === 1 ? 'comes' : 'come';
-  return `${count(whole.length)} of ${plural(tried.length, 'strategy', 'strategies')} ${verb} through ${where} with VM and ROM whole: ${list(whole)}.`;
+  const strategies = plural(tried.length, 'strategy', 'strategies');
+  return [
+    `${count(whole.length)} of ${strategies} ${verb} through ${where} with VM and ROM whole: ${list(whole)}.`,
+  ];
 }
 
 /** So many strategies are named for each fate; the matrix has the others. */

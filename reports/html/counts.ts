@@ -2,7 +2,7 @@
 import { FAULT_KINDS } from '../../engine/observation.ts';
 import { EXIT_KINDS, type Prediction, type Run, type ScenarioInfo } from '../../scenarios/comparison.ts';
 import { html, join, type Markup } from '../escape.ts';
-import { count, EXIT_HEADS, FAULT_HEADS, perOperation, stepsPerOperation, totalDecisions } from '../words.ts';
+import { count, perOperation, stepsPerOperation, totalDecisions } from '../words.ts';
 import { filterText, type Head, type Page, runsOf, table, tag, td, tdNumber } from './parts.ts';
 
 /** A table a scenario. */
@@ -28,23 +28,23 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
   const heads: Head[] = [
     { text: 'strategy' },
     { text: 'fate' },
-    ...exits.map((k) => ({ text: `exits: ${EXIT_HEADS[k]}`, n: true })),
-    ...faults.map((k) => ({ text: `faults: ${FAULT_HEADS[k]}`, n: true })),
+    { text: 'ROM' },
+    ...exits.map((k) => ({ text: `exits: ${k}`, n: true })),
+    ...faults.map((k) => ({ text: `faults: ${k}`, n: true })),
     ...(slots ? [{ text: 'slot ioctls', n: true }] : []),
     { text: 'decisions taken', n: true },
-    { text: 'ROM' },
     { text: 'operations', n: true },
     { text: 'steps/op', n: true },
     ...(cost ? [{ text: 'kernel insns/op, predicted', n: true }] : []),
   ];
+  const forms: string[] = [];
   const row = (r: Run): Markup =>
     html`<tr data-f="${filterText(r.scenario, r.strategy)}"><th scope="row"><a href="#${page.cellId(r.scenario, r.strategy)}">${r.strategy}</a></th><td>${tag(r.fate)}</td>${join(
       [
-        ...exits.map((k) => counted(r, `exits.${k}`, r.exits[k])),
-        ...faults.map((k) => counted(r, `faults.${k}`, r.faults[k])),
-        ...(slots ? [counted(r, 'slotOps', r.slotOps)] : []),
+        ...exits.map((k) => counted(r, `exits.${k}`, r.exits[k], forms)),
+        ...faults.map((k) => counted(r, `faults.${k}`, r.faults[k], forms)),
+        ...(slots ? [counted(r, 'slotOps', r.slotOps, forms)] : []),
         tdNumber(count(totalDecisions(r))),
-        td(r.romIntact ? 'kept' : html`<b class="ne">LOST</b>`),
         tdNumber(count(r.operations)),
         tdNumber(stepsPerOperation(r)),
         ...(cost ? [tdNumber(r.cost ? perOperation(r.cost.perOperation) : '–')] : []),
@@ -52,20 +52,33 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
     )}</tr>`;
   return html`<div id="${page.scenarioId(s.name)}" data-box><h3>${s.name}</h3>
 <p class="over">${s.asks} <small>One operation is a ${s.operation}${params.length > 0 && ` (${params.join(', ')})`}. ${s.source}</small></p>
-${runs.length === 0 ? html`<p>Nothing was run.</p>` : table(`Counts of ${s.name}`, heads, runs.map(row))}${otherForms(runs)}</div>`;
+${runs.length === 0 ? html`<p>Nothing was run.</p>` : table(`Counts of ${s.name}`, heads, runs.map(row))}${formNotes(forms)}${otherForms(runs)}</div>`;
 }
 
 /** A count, with its closed form when it has one. */
-function counted(r: Run, quantity: string, measured: number): Markup {
+function counted(r: Run, quantity: string, measured: number, forms: string[]): Markup {
   const p = r.predictions.find((x) => x.quantity === quantity);
   if (p === undefined) return tdNumber(count(measured));
-  return html`<td class="n" data-v="${measured}">${count(measured)} ${closedForm(p)}</td>`;
+  return html`<td class="n" data-v="${measured}">${count(measured)} ${closedForm(p, forms)}</td>`;
 }
 
-const closedForm = (p: Prediction): Markup =>
-  agrees(p)
-    ? html`<span class="eq">= ${p.formula}</span>`
-    : html`<span class="ne">≠ ${p.formula} = ${count(p.predicted)}</span>`;
+/** A formula of a few letters stands beside its number; a longer one below the table, and its letter here. */
+function closedForm(p: Prediction, forms: string[]): Markup {
+  const short = p.formula.length <= 8;
+  if (!short && !forms.includes(p.formula)) forms.push(p.formula);
+  const name = short ? p.formula : formLetter(forms.indexOf(p.formula));
+  return agrees(p)
+    ? html`<span class="eq" title="${p.formula}">= ${name}</span>`
+    : html`<span class="ne" title="${p.formula}">≠ ${name} = ${count(p.predicted)}</span>`;
+}
+
+const formLetter = (i: number): string => `(${i < 26 ? String.fromCharCode(97 + i) : count(i + 1)})`;
+
+/** The long formulas of a table, by their letters. */
+const formNotes = (forms: readonly string[]): Markup =>
+  forms.length === 0
+    ? html``
+    : html`<p class="dim over">Closed forms: ${forms.map((f, i) => `${formLetter(i)} ${f}`).join(' · ')}</p>`;
 
 /** Closed forms of quantities that have no column. */
 function otherForms(runs: readonly Run[]): Markup {

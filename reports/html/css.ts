@@ -32,7 +32,7 @@ button{cursor:pointer}input{width:11.5rem}
 .verdict.warn{border-left-color:var(--badf)}.verdict p{margin:.25rem 0;max-width:100ch}.verdict p:first-child{font-size:1.06rem;font-weight:600}
 .scroll{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse;font-size:.87rem}
-th,td{padding:.2rem .55rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+th,td{padding:.2rem .5rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 thead th{color:var(--dim);font-weight:600;vertical-align:bottom;border-bottom:2px solid var(--line)}
 td.n,th.n{text-align:right}td.n{white-space:nowrap}thead th.n{max-width:6.2em}tbody tr:hover{background:var(--soft)}
 th[scope=row]{font-weight:600;white-space:nowrap;max-width:24em;overflow:hidden;text-overflow:ellipsis}td.wide{min-width:13em}
@@ -59,7 +59,7 @@ figure{margin:.3rem 0;min-width:0}figcaption{font-weight:600;font-size:.9rem}fig
 details{border-bottom:1px solid var(--line)}
 summary{cursor:pointer;padding:.28rem .1rem}summary:hover{background:var(--soft)}summary strong{display:inline-block;min-width:11.5rem}
 .cell{padding:.1rem 0 1rem 1.1rem;scroll-margin-top:6rem}.cell:target{border-left:3px solid var(--link);padding-left:calc(1.1rem - 3px)}
-section,h2,h3{scroll-margin-top:3.2rem}
+section,h2,h3,[data-box]{scroll-margin-top:3.2rem}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:0 1.6rem}
 .life{list-style:none;margin:.3rem 0 .6rem;padding:0;max-width:1000px}
 .life li{--x:9px;position:relative;padding:.16rem 0 .3rem 100px;

@@ -86,6 +86,20 @@ describe('the HTML report', () => {
   });
 });
 
+test('a count that is not its closed form stands out, with the number it should be', async () => {
+  const c = sampleComparison({ strategies: ['coexist'] });
+  const form = {
+    quantity: 'exits.mmio-write',
+    formula: 'twice as many as there are stores',
+    predicted: 2000,
+    measured: 1000,
+  };
+  const page = await renderHtml({ ...c, runs: c.runs.map((r) => ({ ...r, predictions: [form] })) });
+  expect(page).toContain('≠ (a) = 2,000');
+  expect(page).toContain('(a) twice as many as there are stores');
+  expect(page).toContain('0 of 1 counts that have a closed form equal it');
+});
+
 test('names that look alike get ids of their own', () => {
   const names = ['Rom Write', 'rom-write', 'rom_write', '', '###', 'rom-write-2'];
   const id = idsFor(names);
