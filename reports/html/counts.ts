@@ -41,6 +41,7 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
   const row = (r: Run): Markup =>
     html`<tr data-f="${filterText(r.scenario, r.strategy)}"><th scope="row"><a href="#${page.cellId(r.scenario, r.strategy)}">${r.strategy}</a></th><td>${tag(r.fate)}</td>${join(
       [
+        td(r.romIntact ? 'kept' : html`<b class="ne">LOST</b>`),
         ...exits.map((k) => counted(r, `exits.${k}`, r.exits[k], forms)),
         ...faults.map((k) => counted(r, `faults.${k}`, r.faults[k], forms)),
         ...(slots ? [counted(r, 'slotOps', r.slotOps, forms)] : []),

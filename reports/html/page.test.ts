@@ -77,6 +77,17 @@ describe('the HTML report', () => {
     }
   });
 
+  test('every row of a table has a cell under every head', async () => {
+    const page = await renderHtml(everything, { thread });
+    for (const [, head = '', body = ''] of page.matchAll(
+      /<thead>(.*?)<\/thead><tbody>([\s\S]*?)<\/tbody>/g,
+    )) {
+      const heads = head.match(/<t[hd][ >]/g)?.length;
+      for (const row of body.split('</tr>').slice(0, -1))
+        expect(row.match(/<t[hd][ >]/g)).toHaveLength(heads ?? 0);
+    }
+  });
+
   test('a part with nothing to say is left out, of the page and of its bar', async () => {
     const page = await renderHtml(sampleComparison());
     for (const id of ['cost', 'timing', 'thread', 'broken']) expect(page).not.toContain(`href="#${id}"`);
