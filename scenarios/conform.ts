@@ -156,3 +156,9 @@ function exitText(exit: CaseExit | undefined): string {
 function flagsText(rflags: string | undefined): string {
   return (Number.parseInt(rflags ?? '0', 16) & COMPARED_FLAGS).toString(16);
 }
+
+/**
+ * What the recorder's patience (a second without an exit) comes to here: the budget of one `run()` in guest
+ * instructions of this core. Wide enough for the longest recorded run that ended by itself.
+ */
+export const RECORDER_PATIENCE = 2 ** 23;

@@ -12,6 +12,8 @@ const TABLES = 0x1_0000;
 /** A byte of RAM, mapped by the tables. */
 const TARGET = 0xd000;
 const RECORDED = 'recorded on Linux 6.1: story/long64/…/page-tables-in-rom';
+const CLEARED =
+  'x86_emulate_instruction() calls kvm_clear_exception_queue() (6.1; recorded for host-read-only tables)';
 const NO_TABLES = 'own reasoning: a walk of tables that are not there is a #PF without a handler';
 
 export default defineScenario({
@@ -51,7 +53,8 @@ function nestedRows(set: boolean): Record<StrategyName, ClaimRow> {
     'gup-nowait-reasons': ends('livelock', RECORDED),
     ...same([...FLAGGED, 'readonly-memslot-v3'], ends('livelock', RECORDED)),
     'private-cow': lives(COPY_ON_WRITE),
-    'no-slot-mmio': ends('shutdown', NO_TABLES, { operations: 0 }),
+    // Each emulation begins by forgetting the exception that was on its way, so none ever becomes a double fault.
+    'no-slot-mmio': ends('livelock', CLEARED, { operations: 0 }),
     'writable-slot': set ? lives(RECORDED) : ends('corrupt', WRITABLE, { romIntact: false }),
   };
 }

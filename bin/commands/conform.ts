@@ -36,6 +36,8 @@ export const conform = defineCommand({
   },
   examples: [['$0 conform --kernel stock --filter "^slots/"', 'one kernel, one family']],
   async run(args, io) {
+    if (!Number.isSafeInteger(args.show) || args.show < 0)
+      throw new UsageError('--show needs a whole number, 0 or more');
     const { RECORDED_KERNELS } = await import('../../scenarios/kernels.ts');
     const kernels =
       args.kernel?.map((k) => byName(k, RECORDED_KERNELS, 'recorded kernel')) ?? RECORDED_KERNELS;
@@ -78,7 +80,7 @@ async function runAll(
   kernels: readonly RecordedKernel[],
   io: Io,
 ): Promise<Conformance> {
-  const [{ createCoreMachine }, { conform: run }, { PATCHES }] = await Promise.all([
+  const [{ createCoreMachine }, { conform: run, RECORDER_PATIENCE }, { PATCHES }] = await Promise.all([
     import('../../engine/core/machine.ts'),
     import('../../scenarios/conform.ts'),
     import('../../strategies/index.ts'),
@@ -91,7 +93,8 @@ async function runAll(
     const part = run({
       cases: cases.slice(i, i + CHUNK),
       kernels,
-      createMachine: (k) => createCoreMachine({ series: series.get(k.name) ?? [], paging: k.paging }),
+      createMachine: (k) =>
+        createCoreMachine({ series: series.get(k.name) ?? [], paging: k.paging, budget: RECORDER_PATIENCE }),
     });
     merge(found, part);
     await setImmediate();

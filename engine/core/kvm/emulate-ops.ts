@@ -20,7 +20,7 @@ import type { SoftWalk } from './soft-walk.ts';
 
 const PF_VECTOR = 14;
 /** The local APIC's page is a device even where a slot covers it (APIC_DEFAULT_PHYS_BASE). */
-const APIC_GFN = 0xfee00;
+export const APIC_GFN = 0xfee00;
 
 /** A port access that the emulator asked for and userspace has to do. */
 export interface PioState {

@@ -61,6 +61,8 @@ export interface EmulationHost {
   clearExceptionQueue(): void;
   /** The guest-physical address behind a fault's address: itself, or a walk under shadow paging; -1 if unmapped. */
   faultGpa(address: number): number;
+  /** kvm_mmu_unprotect_page(): the page is no longer shadowed as a guest page table, so it may be written. */
+  unprotect(address: number): void;
   /** The fault address is guest-physical (`root_role.direct`). */
   isDirect(): boolean;
 }
@@ -199,6 +201,7 @@ export class Emulation {
     if (regs.rip === lastEip && address === lastAddress) return false;
     this.#lastRetryEip = regs.rip;
     this.#lastRetryAddress = address;
+    this.#vcpu.unprotect(address);
     return true;
   }
 
@@ -208,8 +211,8 @@ export class Emulation {
     const gpa = this.#vcpu.faultGpa(address);
     if (gpa < 0) return true;
     const word = this.#vcpu.mmu.wordOf(Math.floor(gpa / 4096), F_WRITE);
-    const again =
-      (this.#vcpu.mmu.vm.verdicts[word]! & V_REEXECUTE) !== 0 && (type & EMULTYPE_WRITE_PF_TO_SP) === 0;
+    const verdict = this.#vcpu.mmu.vm.verdicts[word]!;
+    const again = (verdict & V_REEXECUTE) !== 0 && (type & EMULTYPE_WRITE_PF_TO_SP) === 0;
     const { life } = this.#vcpu;
     if (life.open) {
       const says = again
@@ -218,6 +221,7 @@ export class Emulation {
       life.decided('reexecute_instruction()', `emulation failed; ${says}`, 'reexecuteInstruction', word);
     }
     if (again) this.reexecuted++;
+    if ((verdict & V_REEXECUTE) !== 0) this.#vcpu.unprotect(address);
     return again;
   }
 

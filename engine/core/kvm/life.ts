@@ -17,6 +17,8 @@ export class LifeRecorder {
   readonly #policies: readonly FaultPolicy[];
   readonly #lives: { head: Omit<Life, 'steps'>; steps: LifeStep[]; key: string }[] = [];
   #open = false;
+  /** The fault ended in an exit to userspace: the next one is another. */
+  #left = false;
 
   constructor(series: readonly Patch[]) {
     this.#series = series;
@@ -37,11 +39,18 @@ export class LifeRecorder {
   begin(rip: number, gpa: number, access: Life['access'], instruction: string): void {
     const key = `${rip}`;
     const last = this.#lives.at(-1);
-    if (last?.key === key && this.#open) return;
+    if (last?.key === key && this.#open && !this.#left) return;
+    this.#left = false;
     this.#open = this.#lives.length < LIVES_MAX;
     if (!this.#open) return;
     const head = { rip: rip.toString(16), instruction, gpa: gpa.toString(16), access, facts: '' };
     this.#lives.push({ head, steps: [], key });
+  }
+
+  /** KVM_RUN returned; what follows belongs to this life only until the next fault. */
+  exited(says: string): void {
+    this.note('KVM_RUN', says);
+    this.#left = true;
   }
 
   /** Something happened that no policy decided. */

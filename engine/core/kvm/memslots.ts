@@ -33,6 +33,8 @@ export const SLOT_PTES = 2;
 export const SLOT_PTE_OFFSET = 3;
 /** Offset of the dirty bitmap, or 0. */
 export const SLOT_DIRTY = 4;
+/** The record's number, which it keeps whatever slot it describes. */
+const SLOT_NUMBER = 5;
 const SLOT_INTS = 8;
 
 /** A slot as the ioctl sees it. */
@@ -63,8 +65,8 @@ export class Memslots {
   readonly #host: AddressSpace;
   readonly #events: SlotEvents;
   readonly #slots = new Map<number, Memslot>();
-  /** Records in use, by record offset: what the index leads to. */
-  readonly #byRecord = new Map<number, Memslot>();
+  /** Slots by their record's number: what the index leads to. */
+  readonly #byNumber: (Memslot | undefined)[] = [];
   readonly #freeRecords: number[] = [];
 
   constructor(vm: Vm, host: AddressSpace, events: SlotEvents) {
@@ -75,7 +77,7 @@ export class Memslots {
 
   /** The slot behind a record offset that the index gave. */
   slotOfRecord(record: number): Memslot | undefined {
-    return this.#byRecord.get(record);
+    return this.#byNumber[this.#vm.h[record + SLOT_NUMBER]!];
   }
 
   /** `__kvm_set_memory_region()`: 0 or -errno; the first check that fails wins. */
@@ -121,7 +123,7 @@ export class Memslots {
   }
 
   #create(r: MemoryRegion, baseGfn: number, npages: number): void {
-    const record = this.#freeRecords.pop() ?? this.#vm.alloc(SLOT_INTS);
+    const record = this.#freeRecords.pop() ?? this.#newRecord();
     const mapping = this.#host.find(r.userspaceAddr / PAGE_SIZE);
     const slot: Memslot = {
       id: r.slot,
@@ -133,10 +135,20 @@ export class Memslots {
       mapping,
     };
     this.#slots.set(slot.id, slot);
-    this.#byRecord.set(record, slot);
+    this.#setByRecord(record, slot);
     this.#fillRecord(slot);
     if (slot.id >>> 16 === 0) this.#index(slot, record);
     this.#events.newGeneration();
+  }
+
+  #newRecord(): number {
+    const record = this.#vm.alloc(SLOT_INTS);
+    this.#vm.h[record + SLOT_NUMBER] = this.#byNumber.push(undefined) - 1;
+    return record;
+  }
+
+  #setByRecord(record: number, slot: Memslot | undefined): void {
+    this.#byNumber[this.#vm.h[record + SLOT_NUMBER]!] = slot;
   }
 
   #fillRecord(slot: Memslot): void {
@@ -176,7 +188,7 @@ export class Memslots {
   #delete(slot: Memslot): number {
     this.#vm.count(STEP_INDEX['slot-delete']);
     this.#slots.delete(slot.id);
-    this.#byRecord.delete(slot.record);
+    this.#setByRecord(slot.record, undefined);
     this.#freeRecords.push(slot.record);
     if (slot.id >>> 16 === 0) this.#index(slot, 0);
     this.#events.zapAll();
@@ -188,7 +200,7 @@ export class Memslots {
     this.#vm.count(STEP_INDEX['slot-create']);
     const slot = { ...old, flags };
     this.#slots.set(slot.id, slot);
-    this.#byRecord.set(slot.record, slot);
+    this.#setByRecord(slot.record, slot);
     this.#fillRecord(slot);
     const logs = (flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0 && (flags & KVM_MEM_READONLY) === 0;
     if (logs) this.#events.writeProtect(slot.baseGfn, slot.npages);

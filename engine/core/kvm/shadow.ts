@@ -30,6 +30,9 @@ export class ShadowTables {
   /** Guest frames that hold the guest's page tables: writes to them are emulated. */
   readonly #tracked = new Set<number>();
 
+  /** The last fault was a store to a table of its own translation (`write_fault_to_shadow_pgtable`). */
+  writesOwnTable = false;
+
   constructor(mmu: Mmu, regs: Regs, walk: SoftWalk) {
     this.#mmu = mmu;
     this.#regs = regs;
@@ -53,9 +56,9 @@ export class ShadowTables {
     if (this.#tracked.has(gfn)) this.clear();
   }
 
-  /** Is the frame one of the guest's page tables? */
-  isTracked(gfn: number): boolean {
-    return this.#tracked.has(gfn);
+  /** kvm_mmu_unprotect_page(): what was shadowed of this frame goes, and the guest may write it. */
+  unprotect(gfn: number): void {
+    if (this.#tracked.delete(gfn)) this.clear();
   }
 
   /** FNAME(page_fault)(): PF_FIXED, PF_EMULATE, PF_RETRY, PF_INJECT or PF_EFAULT. */
@@ -66,8 +69,12 @@ export class ShadowTables {
     // The walk could not store an accessed or dirty bit: the entry it verifies (FNAME(gpte_changed)()) is not the
     // one it means to have made, so the guest is entered again, and faults again.
     if (walk.skippedBits) return PF_RETRY;
-    for (let i = 0; i < walk.levels; i++) this.#tracked.add(walk.tables[i]!);
     const gfn = Math.floor(walk.gpa / 4096);
+    this.writesOwnTable = false;
+    for (let i = 0; i < walk.levels; i++) {
+      this.#tracked.add(walk.tables[i]!);
+      this.writesOwnTable ||= write && walk.tables[i] === gfn;
+    }
     if (write && this.#tracked.has(gfn)) return PF_EMULATE;
     return this.#map(linear, gfn, write);
   }

@@ -24,13 +24,18 @@ export const MMIO_GEN_MASK = 0x7ffff;
 /** What fast_page_fault() may fix: write access taken for the dirty log and nothing else. */
 export const SPTE_FAST_FIXABLE = SPTE_PRESENT | SPTE_HOST_WRITABLE | SPTE_MMU_WRITABLE;
 
+const STAGE2_ZAP = STEP_INDEX['stage2-zap'];
+
+/** Offset of the 512 entries around a gfn, 0 if none of them was ever made. */
+function leafOf(vm: Vm, gfn: number): number {
+  const mid = vm.h[TOP + (gfn >>> 18)]!;
+  return mid === 0 ? 0 : vm.h[mid + ((gfn >>> 9) & 511) * 2]!;
+}
+
 /** The entry of a gfn, 0 if there is none. */
 export function spteOf(vm: Vm, gfn: number): number {
-  const h = vm.h;
-  const mid = h[TOP + (gfn >>> 18)]!;
-  if (mid === 0) return 0;
-  const leaf = h[mid + ((gfn >>> 9) & 511) * 2]!;
-  return leaf === 0 ? 0 : h[leaf + (gfn & 511)]!;
+  const leaf = leafOf(vm, gfn);
+  return leaf === 0 ? 0 : vm.h[leaf + (gfn & 511)]!;
 }
 
 /** Stage-2 tables of one VM. */
@@ -68,12 +73,19 @@ export class Stage2 {
 
   /** Takes entries away (notifier, slot change) and the translations cached from them. */
   zap(gfn: number, npages: number): void {
+    const { h } = this.#vm;
+    const end = gfn + npages;
     let zapped = false;
-    for (let g = gfn; g < gfn + npages; g++) {
-      if (spteOf(this.#vm, g) === 0) continue;
-      this.set(g, 0);
-      this.#vm.count(STEP_INDEX['stage2-zap']);
-      zapped = true;
+    for (let g = gfn; g < end; ) {
+      const last = Math.min(end, (g | 511) + 1);
+      const leaf = leafOf(this.#vm, g);
+      for (; leaf !== 0 && g < last; g++) {
+        if (h[leaf + (g & 511)] === 0) continue;
+        h[leaf + (g & 511)] = 0;
+        this.#vm.count(STAGE2_ZAP);
+        zapped = true;
+      }
+      g = last;
     }
     if (zapped) this.#vm.flushTlb();
   }

@@ -40,6 +40,7 @@ import {
   EMULTYPE_NO_DECODE,
   EMULTYPE_PF,
   EMULTYPE_TRAP_UD,
+  EMULTYPE_WRITE_PF_TO_SP,
   Emulation,
   type EmulationHost,
   ENTER_GUEST,
@@ -63,6 +64,11 @@ import { SoftWalk } from './soft-walk.ts';
 const STUCK_EXITS = 256;
 /** What a VM exit weighs against the budget, in guest instructions of this core. */
 const EXIT_WEIGHT = 64;
+/**
+ * What a store into the page being executed weighs: a translating processor, like the one under the recorded
+ * kernels, throws away and makes again all it knows of that page.
+ */
+const CODE_WRITE_WEIGHT = 4096;
 const DF_VECTOR = 8;
 const PF_VECTOR = 14;
 
@@ -147,6 +153,11 @@ export class Vcpu implements EmulationHost {
     return this.mmu.nested || (this.regs.cr0 & CR0_PG) === 0;
   }
 
+  unprotect(address: number): void {
+    const gpa = this.faultGpa(address);
+    if (gpa >= 0) this.shadow?.unprotect(Math.floor(gpa / 4096));
+  }
+
   faultGpa(address: number): number {
     if (this.isDirect()) return address;
     return this.#walk.walk(this.regs, address, ACCESS_READ) === WALK_OK ? this.#walk.gpa : -1;
@@ -158,14 +169,18 @@ export class Vcpu implements EmulationHost {
     let left = this.#budget;
     this.#stuck = 0;
     while (next === ENTER_GUEST) {
-      const before = this.cpu.instructions;
+      const { instructions, codeWrites } = this.cpu;
       const why = this.#enterGuest(left);
-      left -= this.cpu.instructions - before + EXIT_WEIGHT;
+      left -= this.cpu.instructions - instructions + EXIT_WEIGHT;
+      left -= (this.cpu.codeWrites - codeWrites) * CODE_WRITE_WEIGHT;
       if (why !== CPU_OK) next = this.#handleExit(why);
       if (next === ENTER_GUEST && (left <= 0 || this.#isStuck())) return this.#livelock();
     }
-    if (next < 0) this.mmu.vm.count(STEP_INDEX['error-exit']);
-    else this.#tellExit();
+    if (next < 0) {
+      this.mmu.vm.count(STEP_INDEX['error-exit']);
+      if (this.life.open) this.life.exited('returns -EFAULT: userspace learns neither address nor data');
+    }
+    if (next >= 0) this.#tellExit();
     this.mmu.vm.record(EV_EXIT, next < 0 ? next : this.exit.reason, this.exit.physAddr, this.exit.len);
     this.mmu.vm.count(STEP_INDEX['userspace-exit']);
     return next < 0 ? next : 0;
@@ -229,10 +244,9 @@ export class Vcpu implements EmulationHost {
     if (result === PF_INJECT) return this.#injectPageFault(npfLinear);
     if (result === PF_EFAULT) return -EFAULT;
     if (result !== PF_EMULATE) return ENTER_GUEST;
-    return this.emulation.emulate(
-      address,
-      EMULTYPE_PF | (this.#mmioInCache(address, direct) ? 0 : EMULTYPE_ALLOW_RETRY_PF),
-    );
+    const retry = this.#mmioInCache(address, direct) ? 0 : EMULTYPE_ALLOW_RETRY_PF;
+    const selfMap = !direct && this.shadow!.writesOwnTable ? EMULTYPE_WRITE_PF_TO_SP : 0;
+    return this.emulation.emulate(address, EMULTYPE_PF | retry | selfMap);
   }
 
   /** The instruction at rip, as far as the processor has it at hand. */
@@ -336,7 +350,7 @@ export class Vcpu implements EmulationHost {
       const low = shown > 0 ? d[0]! | ((d[1]! << 8) & mask(shown, 1)) | ((d[2]! << 16) & mask(shown, 2)) : 0;
       mmu.vm.record(EV_MMIO_DATA, low, exit.isWrite ? 1 : 0, exit.len);
     }
-    if (life.open) life.note('KVM_RUN', exitSays(exit));
+    if (life.open) life.exited(exitSays(exit));
   }
 
   /** Has the guest moved since the last VM exit? Registers that a string instruction advances count. */

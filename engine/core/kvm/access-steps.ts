@@ -1,0 +1,59 @@
+/**
+ * Steps of a batch of accesses. An access ends in one of a few ways, and each way costs the same steps every time:
+ * the batch counts ways while it runs and turns them into steps when it is over.
+ */
+import { STEP_INDEX, type Step } from '../../steps.ts';
+import { STEP_COUNTS, type Vm } from '../vm.ts';
+
+const EMULATED: readonly Step[] = ['world-switch', 'emulate-decode', 'emulate-execute'];
+const EXIT: readonly Step[] = ['mmio-exit', 'mmio-complete', 'userspace-exit'];
+
+/** The ways by number; their steps in the same order. A load from a device is executed again with the answer. */
+const WAYS: readonly (readonly Step[])[] = [
+  ['world-switch'],
+  [...EMULATED, 'emulate-write', ...EXIT],
+  [...EMULATED, 'emulate-read', 'emulate-execute', ...EXIT],
+  [...EMULATED, ...EXIT],
+  [...EMULATED, 'emulate-execute', ...EXIT],
+  [...EMULATED, 'emulate-write'],
+  [...EMULATED, 'emulate-read'],
+  ['world-switch', 'error-exit', 'userspace-exit'],
+];
+
+/** A fault was served and the guest goes on. */
+export const WAY_FIXED = 0;
+/** Memory refused the emulated access; it left as MMIO. */
+export const WAY_STORE_REFUSED = 1;
+export const WAY_LOAD_REFUSED = 2;
+/** The page is known to be a device. */
+export const WAY_DEVICE_STORE = 3;
+export const WAY_DEVICE_LOAD = 4;
+/** The emulator did it on memory. */
+export const WAY_STORE_COPIED = 5;
+export const WAY_LOAD_COPIED = 6;
+/** KVM_RUN returned -EFAULT. */
+export const WAY_EFAULT = 7;
+
+const STEPS_OF_WAY = WAYS.map((steps) => Int32Array.from(steps, (s) => STEP_INDEX[s]));
+
+/** How often each way was gone since the steps were last settled. */
+export class AccessSteps {
+  readonly #ways = new Int32Array(WAYS.length);
+
+  /** One access more ended so. */
+  count(way: number): void {
+    this.#ways[way]!++;
+  }
+
+  /** Adds what the ways cost to the machine's counters. */
+  settle(vm: Vm): void {
+    const { h } = vm;
+    for (let way = 0; way < STEPS_OF_WAY.length; way++) {
+      const times = this.#ways[way]!;
+      if (times === 0) continue;
+      this.#ways[way] = 0;
+      const steps = STEPS_OF_WAY[way]!;
+      for (let i = 0; i < steps.length; i++) h[STEP_COUNTS + steps[i]!]! += times;
+    }
+  }
+}

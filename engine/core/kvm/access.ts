@@ -1,0 +1,270 @@
+/**
+ * Batches of guest accesses without the instructions around them: each element is what a guest's one-byte `mov`
+ * to guest-physical memory would come to (paging off), from the software TLB to the exit it may end in.
+ *
+ * Faults, verdicts, entries, exits and counters are those of the vCPU's own path (kvm/vcpu.ts, kvm/emulate.ts),
+ * whose parts are called here; only decoding and register write-back are left out. The VMM is taken to answer
+ * every exit at once: it does nothing about a store, gives 0xff for a load, and steps over what got -EFAULT.
+ */
+import { GFN_LIMIT, KVM_EXIT_MMIO, PAGE_SHIFT } from '../../abi.ts';
+import { assert } from '../../assert.ts';
+import { F_VM_WRITE, F_WRITE } from '../../facts.ts';
+import { EV_EXIT, EV_FAULT, EV_REFUSED, EV_WORD_SHIFT, TLB, TLB_ENTRIES, type Vm, WORDS } from '../vm.ts';
+import { CR0_PG, type Regs } from '../x86/regs.ts';
+import {
+  AccessSteps,
+  WAY_DEVICE_LOAD,
+  WAY_DEVICE_STORE,
+  WAY_EFAULT,
+  WAY_FIXED,
+  WAY_LOAD_COPIED,
+  WAY_LOAD_REFUSED,
+  WAY_STORE_COPIED,
+  WAY_STORE_REFUSED,
+} from './access-steps.ts';
+import { APIC_GFN } from './emulate-ops.ts';
+import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_HVA_OK, V_MAP } from './fault-path.ts';
+import type { Mmu } from './mmu.ts';
+import { directPtePrefetch } from './prefetch.ts';
+import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from './stage2.ts';
+
+const TLB_MASK = TLB_ENTRIES - 1;
+/** What a load from a device gives. */
+const NO_DEVICE = 0xff;
+/** Offset of element i in its page: pages are met all over, and no two neighbours alike. */
+const STRIDE = 67;
+const OFFSET_MASK = 4095;
+/** In the TLB's write tag, beside the page: its refusal is remembered, under the fault word in the fourth int. */
+const REFUSED = 0x80000000 | 0;
+/** The verdict's place in an event, above the offset. */
+const EV_VERDICT_SHIFT = 12;
+
+/** The vCPU's parts that a batch needs. */
+export interface AccessVcpu {
+  readonly mmu: Mmu;
+  readonly regs: Regs;
+}
+
+/** How a batch treats refused stores. */
+export interface AccessOptions {
+  /**
+   * Remember refused stores to mapped pages in the TLB's write tag, so that the next one is not decided again. The
+   * page's own entry stays as it is: loads never come out of it. Everything that could change the verdict flushes
+   * the TLB.
+   */
+  readonly rememberRefusals?: boolean;
+}
+
+/** Runs batches of accesses on one machine. */
+export class AccessBatch {
+  readonly #vm: Vm;
+  readonly #mmu: Mmu;
+  readonly #regs: Regs;
+  readonly #steps = new AccessSteps();
+  readonly #remember: boolean;
+  /** Exits so far: stores and loads that userspace saw, and -EFAULT. */
+  exits = 0;
+
+  constructor(vcpu: AccessVcpu, options: AccessOptions = {}) {
+    this.#vm = vcpu.mmu.vm;
+    this.#mmu = vcpu.mmu;
+    this.#regs = vcpu.regs;
+    this.#remember = options.rememberRefusals ?? false;
+  }
+
+  /** Loads a byte of page `list[i & mask]` for every i below n; returns the sum of what was read. */
+  runReads(list: Int32Array, mask: number, n: number): number {
+    const vm = this.#begin();
+    let sum = 0;
+    for (let i = 0; i < n; ) {
+      // Faults may give the machine more memory: what is held here is taken again after each.
+      const h = vm.h;
+      const mem = vm.mem;
+      for (; i < n; i = (i + 1) | 0) {
+        const gfn = list[i & mask]!;
+        const e = ((gfn ^ (gfn >>> 10)) & TLB_MASK) << 2;
+        if (h[TLB + e] !== gfn) break;
+        sum = (sum + mem[h[TLB + e + 2]! + (Math.imul(i, STRIDE) & OFFSET_MASK)]!) | 0;
+      }
+      if (i >= n) break;
+      sum = (sum + this.#miss(list[i & mask]!, Math.imul(i, STRIDE) & OFFSET_MASK, 0, 0)) | 0;
+      i = (i + 1) | 0;
+    }
+    this.#steps.settle(vm);
+    return sum;
+  }
+
+  /** Stores the low byte of i to page `list[i & mask]` for every i below n; returns the exits it took. */
+  runWrites(list: Int32Array, mask: number, n: number): number {
+    const before = this.exits;
+    const vm = this.#begin();
+    for (let i = 0; i < n; i = (i + 1) | 0) {
+      i = writeHits(vm, list, mask, i, n);
+      if (i >= n) break;
+      this.#store(list[i & mask]!, Math.imul(i, STRIDE) & OFFSET_MASK, i);
+    }
+    this.#steps.settle(vm);
+    return this.exits - before;
+  }
+
+  /** KVM_RUN: goes on with runWrites() from element i to the first exit; returns the element after it, or -1. */
+  runUntilExit(list: Int32Array, mask: number, from: number, n: number): number {
+    const before = this.exits;
+    const vm = this.#begin();
+    let i = from;
+    for (; i < n && this.exits === before; i = (i + 1) | 0) {
+      i = writeHits(vm, list, mask, i, n);
+      if (i >= n) break;
+      this.#store(list[i & mask]!, Math.imul(i, STRIDE) & OFFSET_MASK, i);
+    }
+    this.#steps.settle(vm);
+    return this.exits === before ? -1 : i;
+  }
+
+  #begin(): Vm {
+    assert((this.#regs.cr0 & CR0_PG) === 0, 'accesses go by guest-physical page: paging must be off');
+    return this.#vm;
+  }
+
+  /** A store that the write tag does not let through. */
+  #store(gfn: number, off: number, value: number): void {
+    const vm = this.#vm;
+    const h = vm.h;
+    const e = TLB + (((gfn ^ (gfn >>> 10)) & TLB_MASK) << 2);
+    if (h[e + 1] === (gfn | REFUSED)) {
+      const word = h[e + 3]!;
+      h[WORDS + word]!++;
+      this.#refused(word, vm.verdicts[word]!, gfn, off, value);
+    } else this.#miss(gfn, off, F_WRITE, value);
+  }
+
+  /** A store that memory refuses, as userspace sees it: an MMIO exit or -EFAULT. Fault and exit are one event. */
+  #refused(word: number, verdict: number, gfn: number, off: number, value: number): void {
+    this.exits = (this.exits + 1) | 0;
+    this.#steps.count((verdict & V_ACTION) === V_EFAULT ? WAY_EFAULT : WAY_STORE_REFUSED);
+    const where = off | (verdict << EV_VERDICT_SHIFT);
+    this.#vm.record(EV_REFUSED | (word << EV_WORD_SHIFT), gfn, where, value & 0xff);
+  }
+
+  /** Keeps a refusal in the write tag of a page that can be read, beside its read tag. */
+  #rememberRefusal(word: number, gfn: number, spte: number): void {
+    if ((spte & SPTE_PRESENT) === 0) return;
+    const h = this.#vm.h;
+    const e = TLB + (((gfn ^ (gfn >>> 10)) & TLB_MASK) << 2);
+    h[e] = gfn;
+    h[e + 1] = gfn | REFUSED;
+    h[e + 2] = (spte >>> SPTE_FRAME_SHIFT) << PAGE_SHIFT;
+    h[e + 3] = word;
+  }
+
+  /** An access that the TLB does not know: stage 2, and page faults until it is done. Returns the byte read. */
+  #miss(gfn: number, off: number, write: number, value: number): number {
+    const vm = this.#vm;
+    const mmu = this.#mmu;
+    const need = write !== 0 ? SPTE_PRESENT | SPTE_WRITE : SPTE_PRESENT;
+    let spte = gfn < GFN_LIMIT ? spteOf(vm, gfn) : 0;
+    while ((spte & need) !== need) {
+      if ((spte & SPTE_MMIO) !== 0 && this.#isKnownDevice(gfn)) return this.#emulate(gfn, off, write, value);
+      if ((spte & SPTE_PRESENT) !== 0 && mmu.fastPageFault(gfn, spte, write)) spte = spteOf(vm, gfn);
+      else {
+        const verdict = mmu.decide(gfn, write);
+        if ((verdict & V_ACTION) !== V_MAP) return this.#notMapped(gfn, off, write, value, spte);
+        vm.record(EV_FAULT, mmu.word, gfn, verdict);
+        mmu.faultInFrame(gfn, verdict);
+        spte = mmu.map(gfn, verdict);
+        if (!mmu.nested) directPtePrefetch(mmu, gfn);
+      }
+      this.#steps.count(WAY_FIXED);
+    }
+    return this.#hit(gfn, off, write, value, spte);
+  }
+
+  /** Stage 2 allows it: the page goes into the TLB, for stores too unless code was decoded from it. */
+  #hit(gfn: number, off: number, write: number, value: number, spte: number): number {
+    const vm = this.#vm;
+    const h = vm.h;
+    const frame = spte >>> SPTE_FRAME_SHIFT;
+    const at = frame << PAGE_SHIFT;
+    const e = TLB + (((gfn ^ (gfn >>> 10)) & TLB_MASK) << 2);
+    const code = vm.codeVersions[frame]!;
+    h[e] = gfn;
+    h[e + 1] = (spte & SPTE_WRITE) !== 0 && code === 0 ? gfn : -1;
+    h[e + 2] = at;
+    if (write === 0) return vm.mem[at + off]!;
+    vm.mem[at + off] = value;
+    if (code !== 0) vm.touchCode(frame);
+    return 0;
+  }
+
+  /** A fault that no page answers: an error, an exit, or the emulator's own copy. */
+  #notMapped(gfn: number, off: number, write: number, value: number, spte: number): number {
+    const mmu = this.#mmu;
+    const word = mmu.word;
+    const verdict = mmu.verdict;
+    const action = verdict & V_ACTION;
+    const error = action === V_EFAULT;
+    if (error || (action === V_EMULATE && write !== 0 && refusesCopy(word, verdict))) {
+      this.#refused(word, verdict, gfn, off, value);
+      if (this.#remember && write !== 0) this.#rememberRefusal(word, gfn, spte);
+      return NO_DEVICE;
+    }
+    assert(action === V_EMULATE || action === V_EMULATE_MMIO, 'a verdict that needs a vCPU to wait');
+    this.#vm.record(EV_FAULT, word, gfn, verdict);
+    if (action === V_EMULATE_MMIO) mmu.rememberMmio(gfn * 4096, gfn, spte);
+    return this.#emulate(gfn, off, write, value);
+  }
+
+  /** handle_mmio_page_fault(): the MMIO entry is of this generation of slots. */
+  #isKnownDevice(gfn: number): boolean {
+    const mmu = this.#mmu;
+    if (!mmu.matchesMmioGfn(gfn)) {
+      if (mmu.currentMmioGfn(gfn) < 0) return false;
+      mmu.cacheMmio(gfn * 4096, gfn);
+    }
+    mmu.mmioFaults++;
+    return true;
+  }
+
+  /** The emulator does the access: on memory where it may, else userspace does. */
+  #emulate(gfn: number, off: number, write: number, value: number): number {
+    const vm = this.#vm;
+    const mmu = this.#mmu;
+    const isWrite = write !== 0;
+    const device = gfn === APIC_GFN || mmu.matchesMmioGfn(gfn);
+    const frame = device ? -1 : mmu.guestFrame(gfn, isWrite);
+    if (frame >= 0) {
+      this.#steps.count(isWrite ? WAY_STORE_COPIED : WAY_LOAD_COPIED);
+      const at = (frame << PAGE_SHIFT) | off;
+      if (isWrite) vm.mem[at] = value;
+      return vm.mem[at]!;
+    }
+    this.exits = (this.exits + 1) | 0;
+    if (isWrite) this.#steps.count(device ? WAY_DEVICE_STORE : WAY_STORE_REFUSED);
+    else this.#steps.count(device ? WAY_DEVICE_LOAD : WAY_LOAD_REFUSED);
+    vm.record(
+      EV_EXIT,
+      KVM_EXIT_MMIO | (write << EV_WORD_SHIFT),
+      gfn,
+      off | ((value & 0xff) << EV_VERDICT_SHIFT),
+    );
+    return NO_DEVICE;
+  }
+}
+
+/** The emulator's copy to this page would come to nothing: no address for a write, or memory that forbids it. */
+const refusesCopy = (word: number, verdict: number): boolean =>
+  (verdict & V_HVA_OK) === 0 || (word & F_VM_WRITE) === 0;
+
+/** Stores as long as the TLB lets them; returns the element that it did not, or n. */
+function writeHits(vm: Vm, list: Int32Array, mask: number, from: number, n: number): number {
+  const h = vm.h;
+  const mem = vm.mem;
+  let i = from;
+  for (; i < n; i = (i + 1) | 0) {
+    const gfn = list[i & mask]!;
+    const e = ((gfn ^ (gfn >>> 10)) & TLB_MASK) << 2;
+    if (h[TLB + e + 1] !== gfn) break;
+    mem[h[TLB + e + 2]! + (Math.imul(i, STRIDE) & OFFSET_MASK)] = i;
+  }
+  return i;
+}
