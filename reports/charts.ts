@@ -30,7 +30,7 @@ export const PALETTE = [
 ] as const;
 
 /** Parts of the cost chart and their colours. */
-export const COST_PARTS: readonly string[] = [...Object.keys(STEP_GROUPS), 'other'];
+export const COST_PARTS: readonly string[] = [...STEP_GROUPS, 'other'];
 
 const chartLabel = (r: Run): string =>
   r.fate === 'ok' ? visible(r.strategy) : `${visible(r.strategy)} (${FATE_WORDS[r.fate].word})`;

@@ -1,6 +1,7 @@
 /** The terminal table and the text formats: what a reader, a spreadsheet and a CI server rely on. */
 import stringWidth from 'string-width';
 import { describe, expect, test } from 'vitest';
+import { STEPS } from '../engine/steps.ts';
 import type { Comparison } from '../scenarios/comparison.ts';
 import { CSV_COLUMNS, renderCsv } from './csv.ts';
 import { githubAnnotations, githubSummary } from './github.ts';
@@ -10,7 +11,7 @@ import { renderKtap } from './ktap.ts';
 import { renderMarkdown } from './markdown.ts';
 import { HOSTILE, SAMPLE_SCENARIOS, sampleComparison } from './testing.ts';
 import { renderText } from './text.ts';
-import { count, medianInterval, perOperation } from './words.ts';
+import { count, medianInterval, perOperation, stepGroup, unpricedSteps } from './words.ts';
 
 const full = { cost: true, timing: true, broken: true };
 const samples = {
@@ -167,6 +168,13 @@ test('same Comparison, same bytes, in every format', async () => {
   for (const render of Object.values(RENDERERS)) {
     expect(await render(sampleComparison(full))).toBe(await render(structuredClone(sampleComparison(full))));
   }
+});
+
+test('every step of the engine has a colour, and a step without a price is named', () => {
+  for (const step of STEPS) expect(stepGroup(step), step).not.toBe('other');
+  const c = sampleComparison({ cost: true, strategies: ['coexist'] });
+  expect(unpricedSteps(c.runs)).toEqual(['mmio-exit']);
+  expect(renderText(c, { width: 140 })).toContain('without mmio-exit, for which it has no price');
 });
 
 test('numbers are written without a locale', () => {

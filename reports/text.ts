@@ -25,9 +25,11 @@ import {
   EXIT_HEADS,
   FATE_WORDS,
   FAULT_HEADS,
+  list,
   medianInterval,
   perOperation,
   stepsPerOperation,
+  unpricedSteps,
 } from './words.ts';
 
 /** How the terminal is painted: the identity of each function when colour is off. */
@@ -194,7 +196,11 @@ function timingColumns(number: (head: string, group: string, of: (r: Run) => str
 /** What a reader must know about the cost columns before quoting them. */
 function notes(c: Comparison, runs: readonly Run[], width: number, paint: Paint): string[] {
   const said: string[] = [];
-  if (runs.some((r) => r.cost)) said.push(`kernel insns: predicted, profile ${c.profile ?? 'unnamed'}.`);
+  if (runs.some((r) => r.cost)) {
+    const without = unpricedSteps(runs);
+    const but = without.length === 0 ? '' : `, without ${list(without)}, for which it has no price`;
+    said.push(`kernel insns: predicted, profile ${c.profile ?? 'unnamed'}${but}.`);
+  }
   if (runs.some((r) => r.timing)) said.push('ns here: this machine running the emulated core; of no other.');
   return said.length === 0 ? [] : wrap(said.join(' '), width).map(paint.dim);
 }

@@ -3,7 +3,6 @@
  * how numbers are written. A report never invents its own names for these.
  */
 import type { FaultKind } from '../engine/observation.ts';
-import type { Step } from '../engine/steps.ts';
 import type { Comparison, ExitKind, Fate, Run, Timing } from '../scenarios/comparison.ts';
 
 /** How a fate is shown. */
@@ -64,32 +63,31 @@ export const FAULT_HEADS: Readonly<Record<FaultKind, string>> = {
   guest: 'guest',
 };
 
-/** Steps of work that belong together, for pictures: a reader can tell eight colours apart, not twenty-eight. */
-export const STEP_GROUPS: Readonly<Record<string, readonly Step[]>> = {
-  'guest–kernel switch': ['world-switch', 'inject', 'halt', 'pio'],
-  'userspace round trip': ['userspace-exit', 'mmio-exit', 'mmio-complete', 'error-exit'],
-  'page fault': ['page-fault', 'guest-walk'],
-  get_user_pages: ['gup-fast', 'gup-fast-miss', 'gup-slow', 'gup-failed'],
-  'host memory': ['host-minor-fault', 'host-cow', 'host-io'],
-  'stage-2 entries': ['stage2-map', 'stage2-zap', 'dirty-log'],
-  emulator: [
-    'emulate-decode',
-    'emulate-execute',
-    'emulate-retry',
-    'emulate-read',
-    'emulate-write',
-    'emulate-cmpxchg',
-    'emulate-failure',
-  ],
-  'memory slots': ['slot-create', 'slot-delete'],
-};
+/** Steps of work that belong together, for pictures: a reader can tell eight colours apart, not twenty. */
+const STEP_PATTERNS: readonly (readonly [group: string, steps: RegExp])[] = [
+  ['guest–kernel switch', /^(world-switch|inject|halt|pio)$/],
+  ['userspace round trip', /^(syscall|userspace-|mmio-|error-exit)/],
+  ['page fault', /^(page-fault|fast-page-fault|guest-walk)/],
+  ['get_user_pages', /^gup-/],
+  ['host memory', /^host-/],
+  ['stage-2 entries', /^(stage2-|dirty-)/],
+  ['emulator', /^emulate-/],
+  ['memory slots', /^slot-/],
+];
+
+/** The groups' names. */
+export const STEP_GROUPS: readonly string[] = STEP_PATTERNS.map(([group]) => group);
 
 /** The group a step belongs to; `other` for a step this program does not know. */
-export function stepGroup(step: string): string {
-  for (const [group, steps] of Object.entries(STEP_GROUPS)) {
-    if (steps.some((s) => s === step)) return group;
-  }
-  return 'other';
+export const stepGroup = (step: string): string =>
+  STEP_PATTERNS.find(([, steps]) => steps.test(step))?.[0] ?? 'other';
+
+/** Steps that were done but that the cost profile has no price for: what a prediction leaves out. */
+export function unpricedSteps(runs: readonly Run[]): string[] {
+  const unpriced = runs.flatMap((r) =>
+    Object.keys(r.steps).filter((s) => r.cost && (r.steps[s] ?? 0) > 0 && r.cost.byStep[s] === undefined),
+  );
+  return [...new Set(unpriced)].toSorted();
 }
 
 /** A whole number with commas: 32,744. */

@@ -4,7 +4,7 @@ import { EXIT_KINDS } from '../../scenarios/comparison.ts';
 import { type Chart, COST_PARTS, costCharts, exitCharts, PALETTE, timingCharts } from '../charts.ts';
 import { html, join, type Markup } from '../escape.ts';
 import { drawCharts } from '../svg.ts';
-import { stepGroup } from '../words.ts';
+import { list, stepGroup, unpricedSteps } from '../words.ts';
 import { filterText, type Page } from './parts.ts';
 
 interface Section {
@@ -20,11 +20,13 @@ interface Section {
 export async function pictureSections(page: Page): Promise<Markup> {
   const { c } = page;
   const steps = [...new Set(c.runs.flatMap((r) => Object.keys(r.cost?.byStep ?? {})))];
+  const without = unpricedSteps(c.runs);
+  const left = without.length === 0 ? '' : ` The profile has no price for ${list(without)}: left out.`;
   const sections: Section[] = [
     {
       id: 'cost',
       title: 'Predicted kernel instructions',
-      note: `Every step of the path priced in instructions of a real kernel (profile ${c.profile ?? 'unnamed'}), per operation. A VM that died has done few operations or none: its bar is what dying cost.`,
+      note: `Every step of the path priced in instructions of a real kernel (profile ${c.profile ?? 'unnamed'}), per operation. A VM that died has done few operations or none: its bar is what dying cost.${left}`,
       charts: costCharts(c),
       key: COST_PARTS.filter((part) => steps.some((step) => stepGroup(step) === part)),
     },
