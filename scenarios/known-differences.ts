@@ -1,0 +1,43 @@
+/**
+ * Recorded cases on which the core is known to differ, each with the reason. `conform` still counts them as
+ * differences; the README repeats this list.
+ */
+
+/** Cases of one kernel that differ for one reason. */
+export interface KnownDifference {
+  readonly kernel: string;
+  readonly reason: string;
+  readonly ids: readonly string[];
+}
+
+/** Everything known. */
+export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
+  {
+    kernel: 'prepatch',
+    reason:
+      'a cold read of a read-only mapping: whether the VM dies depends on whether the disk has answered before ' +
+      'get_user_pages looks at the page a second time. The recordings hold both outcomes for the same facts; the ' +
+      'core has a disk that is never that fast.',
+    ids: [
+      'story/prot32/ro/r-file/cold-execute',
+      'story/prot32/ro/r-file/warm-then-cold-read',
+      'story/long64/ro/r-file/evict-then-write',
+      'story/long64/ro/r-file/cold-read',
+      'story/long64/ro/r-file/warm-then-cold-read',
+      'story/long64/ro/r-file/cold-rmw',
+      'story/long64/ro/r-file/cold-read-then-write',
+      'story/long64/ro/r-file/cold-execute',
+      'story/long64/plain/r-file/evict-then-read',
+      'story/long64/plain/r-file/warm-then-cold-read',
+      'story/long64/plain/r-file/warm-then-cold-rmw',
+      'story/long64/plain/r-file/cold-read-then-write',
+      'story/long64/plain/r-file/warm-then-cold-read-then-write',
+      'story/long64/plain/r-file/cold-execute',
+    ],
+  },
+];
+
+/** The reason a case is known to differ under a kernel, if it is. */
+export function knownReason(id: string, kernel: string): string | undefined {
+  return KNOWN_DIFFERENCES.find((k) => k.kernel === kernel && k.ids.includes(id))?.reason;
+}
