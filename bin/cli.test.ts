@@ -57,6 +57,7 @@ describe('usage errors are one line on stderr and exit 2', () => {
     ['--qqqqqqq', /no option --qqqqqqq/],
     ['lst', /no command 'lst'\. Did you mean list\?/],
     ['frobnicate', /no command 'frobnicate'/],
+    ['--with gup-reasons --without gup-reasons', /both name gup-reasons/],
     ['list extra', /list takes no argument 'extra'/],
     ['explain', /explain needs --scenario, --strategy/],
     ['report', /report needs <file>/],

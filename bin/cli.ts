@@ -114,15 +114,19 @@ function inOurWords(message: string, argv: readonly string[]): UsageError {
   return new UsageError(unknownWord(unknown, argv, command));
 }
 
+/** Where a command's options are listed. */
+const help = (command: AnyCommand): string =>
+  command === defaultCommand ? 'compare --help' : `compare ${command.name} --help`;
+
 function unknownWord(word: string, argv: readonly string[], command: AnyCommand): string {
   const flag = argv.find((a) => a.startsWith('-') && a.replace(/^-+/, '').split('=', 1)[0]?.startsWith(word));
   if (flag !== undefined) {
     const known = [...Object.keys(command.options), 'help', 'version'].map((o) => `--${o}`);
     const typed = flag.split('=', 1)[0] ?? flag;
-    return `${command.name} has no option ${typed}.${suggestion(typed, known, `See: compare ${command.name} --help`)}`;
+    return `${command.name} has no option ${typed}.${suggestion(typed, known, `See: ${help(command)}`)}`;
   }
   const names = commands.map((c) => c.name);
   if (argv[0] !== command.name)
     return `there is no command '${word}'.${suggestion(word, names, 'See: compare --help')}`;
-  return `${command.name} takes no argument '${word}'. See: compare ${command.name} --help`;
+  return `${command.name} takes no argument '${word}'. See: ${help(command)}`;
 }

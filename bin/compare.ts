@@ -5,6 +5,7 @@ import { run } from './cli.ts';
 import type { Io } from './io.ts';
 
 const INTERRUPTED = 130;
+const USAGE = 2;
 
 const stop = new AbortController();
 let presses = 0;
@@ -15,10 +16,14 @@ process.on('SIGINT', () => {
 });
 
 let closed = false;
+let failed = false;
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    // The reader went away (`compare … | head`): there is nobody left to write for.
-    if (error.code !== 'EPIPE') throw error;
+    // The reader went away (`compare … | head`): there is nobody left to write for. Anything else is told once.
+    if (error.code !== 'EPIPE' && !closed) {
+      failed = true;
+      if (stream === process.stdout) process.stderr.write(`compare: standard output: ${error.message}\n`);
+    }
     closed = true;
     stop.abort();
   });
@@ -37,3 +42,7 @@ const io: Io = {
 };
 
 process.exitCode = await run(process.argv.slice(2), io);
+// A full disk is noticed when the last write comes back, which may be after the run.
+process.on('exit', () => {
+  if (failed) process.exitCode = USAGE;
+});

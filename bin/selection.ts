@@ -94,6 +94,8 @@ async function selectStrategies(args: SelectionArgs, io: Io): Promise<readonly S
   const { PATCHES, STRATEGIES, withPatches } = await import('../strategies/index.ts');
   const add = (args.with ?? []).map((w) => byName(w, PATCHES, 'patch'));
   const without = (args.without ?? []).map((w) => byName(w, PATCHES, 'patch').name);
+  const both = add.find((p) => without.includes(p.name));
+  if (both) throw new UsageError(`--with and --without both name ${both.name}; choose one`);
   const chosen = args.strategy ? await loadStrategies(args.strategy, PATCHES, io) : STRATEGIES;
   const has = (s: Strategy): boolean => without.every((w) => s.series.some((p) => p.name === w));
   // Without --strategy, leaving a patch out is a question about those strategies that have it.
