@@ -76,8 +76,11 @@ export function foldRounds(steps: readonly LifeStep[]): Round[] {
 }
 
 function oneLife(life: Life, first: boolean): Markup {
-  const rows: Markup[] = [];
-  let before: LifeStep | undefined;
+  // What the guest did starts the picture, whether or not the engine counts it as a step.
+  const start: LifeStep = { at: 'guest', says: `${life.access} of gpa ${life.gpa}` };
+  const told = laneOf(life.steps[0]?.at ?? '') === 0;
+  const rows: Markup[] = told ? [] : [oneStep(start, start)];
+  let before: LifeStep | undefined = told ? undefined : start;
   let more = 0;
   for (const { steps, times } of foldRounds(life.steps)) {
     if (rows.length + steps.length > STEPS) {
