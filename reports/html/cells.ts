@@ -35,10 +35,22 @@ ${claims(r)}<p class="dim">digest <code>${r.digest}</code> · <a href="#${page.c
 
 const word = (s: string): string => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`);
 
+/** The options that name a strategy; a cross is told by its cover, `base +patch -patch: …`, and its name. */
+function strategyWords(c: Comparison, name: string): string[] {
+  const cover = c.strategies.find((s) => s.name === name)?.cover ?? '';
+  const [, base = '', marked = ''] = /^([\w.-]+)((?: [+-][\w.-]+)+): /.exec(cover) ?? [];
+  const marks = marked.trim().split(' ');
+  if (base === '' || base + marks.join('') !== name) return ['--strategy', name];
+  const named = (sign: string): string[] => marks.filter((m) => m.startsWith(sign)).map((m) => m.slice(1));
+  const option = (flag: string, patches: readonly string[]): string[] =>
+    patches.length === 0 ? [] : [flag, ...patches];
+  return ['--strategy', base, ...option('--with', named('+')), ...option('--without', named('-'))];
+}
+
 /** The command that shows this cell again, quoted for a shell. */
 export function commandFor(c: Comparison, s: ScenarioInfo, r: Run): string {
   const params = Object.entries(s.params).flatMap(([k, v]) => ['--param', `${k}=${v}`]);
-  const words = ['--scenario', r.scenario, '--strategy', r.strategy, ...params, '--paging', r.paging];
+  const words = ['--scenario', r.scenario, ...strategyWords(c, r.strategy), ...params, '--paging', r.paging];
   return `compare explain ${[...words, '--seed', String(c.seed)].map(word).join(' ')}`;
 }
 

@@ -146,4 +146,11 @@ test('a command is quoted for a shell, whatever the names hold', () => {
   expect(commandFor(c, scenario, run)).toBe(
     String.raw`compare explain --scenario rom-write --strategy 'it'\''s' --param writes=1000 --paging npt --seed 1`,
   );
+
+  const name = 'coexist-ro-cached-mmio+gup-reasons';
+  const cover = 'coexist -ro-cached-mmio +gup-reasons: both guards at once';
+  const crossed = { ...c, strategies: c.strategies.map((t) => ({ ...t, name, cover })) };
+  expect(commandFor(crossed, scenario, { ...run, strategy: name })).toContain(
+    ' --strategy coexist --with gup-reasons --without ro-cached-mmio --param ',
+  );
 });
