@@ -70,7 +70,7 @@ export const PAGE_MASK = 4095;
 
 /** Width of a guest-physical address. The recorded kernels ran on a CPU with 40 bits. */
 export const MAXPHYADDR = 40;
-/** First gfn that cannot exist: slots above it are refused, page-table entries naming it have a reserved bit. */
+/** First gfn that the processor cannot address: page-table entries naming it have a reserved bit set. */
 export const GFN_LIMIT = 2 ** (MAXPHYADDR - PAGE_SHIFT);
 
 /** #NPF error code (PFERR_*_MASK): the entry was there and forbade the access. */

@@ -5,19 +5,20 @@
 import { STEP_INDEX, type Step } from '../../steps.ts';
 import { STEP_COUNTS, type Vm } from '../vm.ts';
 
-const EMULATED: readonly Step[] = ['world-switch', 'emulate-decode', 'emulate-execute'];
-const EXIT: readonly Step[] = ['mmio-exit', 'mmio-complete', 'userspace-exit'];
+const EMULATED: readonly Step[] = ['world-switch', 'emulate-decode', 'emulate-access'];
+const EXIT: readonly Step[] = ['mmio-exit', 'userspace-exit', 'syscall'];
 
 /** The ways by number; their steps in the same order. A load from a device is executed again with the answer. */
 const WAYS: readonly (readonly Step[])[] = [
   ['world-switch'],
-  [...EMULATED, 'emulate-write', ...EXIT],
-  [...EMULATED, 'emulate-read', 'emulate-execute', ...EXIT],
   [...EMULATED, ...EXIT],
-  [...EMULATED, 'emulate-execute', ...EXIT],
-  [...EMULATED, 'emulate-write'],
-  [...EMULATED, 'emulate-read'],
-  ['world-switch', 'error-exit', 'userspace-exit'],
+  [...EMULATED, 'emulate-access', ...EXIT],
+  [...EMULATED, ...EXIT],
+  [...EMULATED, 'emulate-access', ...EXIT],
+  EMULATED,
+  EMULATED,
+  ['world-switch', 'userspace-exit', 'syscall'],
+  [...EMULATED, 'host-fault', ...EXIT],
 ];
 
 /** A fault was served and the guest goes on. */
@@ -33,6 +34,8 @@ export const WAY_STORE_COPIED = 5;
 export const WAY_LOAD_COPIED = 6;
 /** KVM_RUN returned -EFAULT. */
 export const WAY_EFAULT = 7;
+/** The host refused the emulator's copy: a fault of its own. */
+export const WAY_STORE_FAULTED = 8;
 
 const STEPS_OF_WAY = WAYS.map((steps) => Int32Array.from(steps, (s) => STEP_INDEX[s]));
 
@@ -43,6 +46,11 @@ export class AccessSteps {
   /** One access more ended so. */
   count(way: number): void {
     this.#ways[way]!++;
+  }
+
+  /** So many accesses more ended so. */
+  add(way: number, times: number): void {
+    this.#ways[way]! += times;
   }
 
   /** Adds what the ways cost to the machine's counters. */

@@ -8,9 +8,11 @@
  */
 import { GFN_LIMIT, KVM_EXIT_MMIO, PAGE_SHIFT } from '../../abi.ts';
 import { assert } from '../../assert.ts';
-import { F_VM_WRITE, F_WRITE } from '../../facts.ts';
-import { EV_EXIT, EV_FAULT, EV_REFUSED, EV_WORD_SHIFT, TLB, TLB_ENTRIES, type Vm, WORDS } from '../vm.ts';
+import { F_WRITE } from '../../facts.ts';
+import { EV_EXIT, EV_FAULT, EV_VERDICT_SHIFT, EV_WORD_SHIFT, type Vm } from '../vm.ts';
 import { CR0_PG, type Regs } from '../x86/regs.ts';
+import { AccessHits, offsetOf, tlbEntryOf } from './access-hits.ts';
+import { AccessLane, isRefusal, recordRefusal } from './access-lane.ts';
 import {
   AccessSteps,
   WAY_DEVICE_LOAD,
@@ -20,24 +22,17 @@ import {
   WAY_LOAD_COPIED,
   WAY_LOAD_REFUSED,
   WAY_STORE_COPIED,
+  WAY_STORE_FAULTED,
   WAY_STORE_REFUSED,
 } from './access-steps.ts';
 import { APIC_GFN } from './emulate-ops.ts';
-import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_HVA_OK, V_MAP } from './fault-path.ts';
+import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_MAP } from './fault-path.ts';
 import type { Mmu } from './mmu.ts';
 import { directPtePrefetch } from './prefetch.ts';
 import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from './stage2.ts';
 
-const TLB_MASK = TLB_ENTRIES - 1;
 /** What a load from a device gives. */
 const NO_DEVICE = 0xff;
-/** Offset of element i in its page: pages are met all over, and no two neighbours alike. */
-const STRIDE = 67;
-const OFFSET_MASK = 4095;
-/** In the TLB's write tag, beside the page: its refusal is remembered, under the fault word in the fourth int. */
-const REFUSED = 0x80000000 | 0;
-/** The verdict's place in an event, above the offset. */
-const EV_VERDICT_SHIFT = 12;
 
 /** The vCPU's parts that a batch needs. */
 export interface AccessVcpu {
@@ -62,6 +57,10 @@ export class AccessBatch {
   readonly #regs: Regs;
   readonly #steps = new AccessSteps();
   readonly #remember: boolean;
+  readonly #hits = new AccessHits();
+  readonly #lane: AccessLane;
+  /** The lane may be taken: nested paging (no prefetch), no asynchronous faults. */
+  #lanes = false;
   /** Exits so far: stores and loads that userspace saw, and -EFAULT. */
   exits = 0;
 
@@ -70,6 +69,7 @@ export class AccessBatch {
     this.#mmu = vcpu.mmu;
     this.#regs = vcpu.regs;
     this.#remember = options.rememberRefusals ?? false;
+    this.#lane = new AccessLane(this.#vm, this.#remember);
   }
 
   /** Loads a byte of page `list[i & mask]` for every i below n; returns the sum of what was read. */
@@ -77,84 +77,63 @@ export class AccessBatch {
     const vm = this.#begin();
     let sum = 0;
     for (let i = 0; i < n; ) {
-      // Faults may give the machine more memory: what is held here is taken again after each.
-      const h = vm.h;
-      const mem = vm.mem;
-      for (; i < n; i = (i + 1) | 0) {
-        const gfn = list[i & mask]!;
-        const e = ((gfn ^ (gfn >>> 10)) & TLB_MASK) << 2;
-        if (h[TLB + e] !== gfn) break;
-        sum = (sum + mem[h[TLB + e + 2]! + (Math.imul(i, STRIDE) & OFFSET_MASK)]!) | 0;
-      }
+      i = this.#hits.read(vm, list, mask, i, n);
+      sum = (sum + this.#hits.sum) | 0;
       if (i >= n) break;
-      sum = (sum + this.#miss(list[i & mask]!, Math.imul(i, STRIDE) & OFFSET_MASK, 0, 0)) | 0;
+      const from = i;
+      if (this.#lanes) {
+        i = this.#lane.run(list, mask, i, n, 0);
+        sum = (sum + this.#lane.sum) | 0;
+      }
+      if (i > from) continue;
+      sum = (sum + this.#miss(list[i & mask]!, offsetOf(i), 0, 0)) | 0;
       i = (i + 1) | 0;
     }
-    this.#steps.settle(vm);
+    this.#settle();
     return sum;
   }
 
   /** Stores the low byte of i to page `list[i & mask]` for every i below n; returns the exits it took. */
   runWrites(list: Int32Array, mask: number, n: number): number {
+    this.#begin();
     const before = this.exits;
-    const vm = this.#begin();
-    for (let i = 0; i < n; i = (i + 1) | 0) {
-      i = writeHits(vm, list, mask, i, n);
-      if (i >= n) break;
-      this.#store(list[i & mask]!, Math.imul(i, STRIDE) & OFFSET_MASK, i);
-    }
-    this.#steps.settle(vm);
+    for (let i = 0; i < n; ) i = this.#writesFrom(list, mask, i, n);
+    this.#settle();
     return this.exits - before;
   }
 
   /** KVM_RUN: goes on with runWrites() from element i to the first exit; returns the element after it, or -1. */
   runUntilExit(list: Int32Array, mask: number, from: number, n: number): number {
-    const before = this.exits;
     const vm = this.#begin();
+    const before = this.exits;
     let i = from;
-    for (; i < n && this.exits === before; i = (i + 1) | 0) {
-      i = writeHits(vm, list, mask, i, n);
-      if (i >= n) break;
-      this.#store(list[i & mask]!, Math.imul(i, STRIDE) & OFFSET_MASK, i);
+    while (i < n && this.exits + this.#lane.exits === before) {
+      i = this.#hits.write(vm, list, mask, i, n);
+      if (i < n) i = this.#writesFrom(list, mask, i, i + 1);
     }
-    this.#steps.settle(vm);
+    this.#settle();
     return this.exits === before ? -1 : i;
+  }
+
+  /** Some stores from element `from` on, below n; returns the element to go on with. */
+  #writesFrom(list: Int32Array, mask: number, from: number, n: number): number {
+    let i = this.#hits.write(this.#vm, list, mask, from, n);
+    if (this.#remember && i < n) i = this.#lane.replay(list, mask, i, n);
+    if (this.#lanes && i < n) i = this.#lane.run(list, mask, i, n, F_WRITE);
+    if (i > from || i >= n) return i;
+    this.#miss(list[i & mask]!, offsetOf(i), F_WRITE, i);
+    return (i + 1) | 0;
   }
 
   #begin(): Vm {
     assert((this.#regs.cr0 & CR0_PG) === 0, 'accesses go by guest-physical page: paging must be off');
+    this.#lanes = this.#mmu.nested && this.#mmu.apf === 0;
     return this.#vm;
   }
 
-  /** A store that the write tag does not let through. */
-  #store(gfn: number, off: number, value: number): void {
-    const vm = this.#vm;
-    const h = vm.h;
-    const e = TLB + (((gfn ^ (gfn >>> 10)) & TLB_MASK) << 2);
-    if (h[e + 1] === (gfn | REFUSED)) {
-      const word = h[e + 3]!;
-      h[WORDS + word]!++;
-      this.#refused(word, vm.verdicts[word]!, gfn, off, value);
-    } else this.#miss(gfn, off, F_WRITE, value);
-  }
-
-  /** A store that memory refuses, as userspace sees it: an MMIO exit or -EFAULT. Fault and exit are one event. */
-  #refused(word: number, verdict: number, gfn: number, off: number, value: number): void {
-    this.exits = (this.exits + 1) | 0;
-    this.#steps.count((verdict & V_ACTION) === V_EFAULT ? WAY_EFAULT : WAY_STORE_REFUSED);
-    const where = off | (verdict << EV_VERDICT_SHIFT);
-    this.#vm.record(EV_REFUSED | (word << EV_WORD_SHIFT), gfn, where, value & 0xff);
-  }
-
-  /** Keeps a refusal in the write tag of a page that can be read, beside its read tag. */
-  #rememberRefusal(word: number, gfn: number, spte: number): void {
-    if ((spte & SPTE_PRESENT) === 0) return;
-    const h = this.#vm.h;
-    const e = TLB + (((gfn ^ (gfn >>> 10)) & TLB_MASK) << 2);
-    h[e] = gfn;
-    h[e + 1] = gfn | REFUSED;
-    h[e + 2] = (spte >>> SPTE_FRAME_SHIFT) << PAGE_SHIFT;
-    h[e + 3] = word;
+  #settle(): void {
+    this.exits += this.#lane.settle(this.#steps);
+    this.#steps.settle(this.#vm);
   }
 
   /** An access that the TLB does not know: stage 2, and page faults until it is done. Returns the byte read. */
@@ -185,7 +164,7 @@ export class AccessBatch {
     const h = vm.h;
     const frame = spte >>> SPTE_FRAME_SHIFT;
     const at = frame << PAGE_SHIFT;
-    const e = TLB + (((gfn ^ (gfn >>> 10)) & TLB_MASK) << 2);
+    const e = tlbEntryOf(gfn);
     const code = vm.codeVersions[frame]!;
     h[e] = gfn;
     h[e + 1] = (spte & SPTE_WRITE) !== 0 && code === 0 ? gfn : -1;
@@ -202,10 +181,10 @@ export class AccessBatch {
     const word = mmu.word;
     const verdict = mmu.verdict;
     const action = verdict & V_ACTION;
-    const error = action === V_EFAULT;
-    if (error || (action === V_EMULATE && write !== 0 && refusesCopy(word, verdict))) {
-      this.#refused(word, verdict, gfn, off, value);
-      if (this.#remember && write !== 0) this.#rememberRefusal(word, gfn, spte);
+    if (action === V_EFAULT || isRefusal(word, verdict, write)) {
+      this.exits = (this.exits + 1) | 0;
+      this.#steps.count(action === V_EFAULT ? WAY_EFAULT : WAY_STORE_REFUSED);
+      recordRefusal(this.#vm, word, verdict, gfn, off, value);
       return NO_DEVICE;
     }
     assert(action === V_EMULATE || action === V_EMULATE_MMIO, 'a verdict that needs a vCPU to wait');
@@ -249,22 +228,4 @@ export class AccessBatch {
     );
     return NO_DEVICE;
   }
-}
-
-/** The emulator's copy to this page would come to nothing: no address for a write, or memory that forbids it. */
-const refusesCopy = (word: number, verdict: number): boolean =>
-  (verdict & V_HVA_OK) === 0 || (word & F_VM_WRITE) === 0;
-
-/** Stores as long as the TLB lets them; returns the element that it did not, or n. */
-function writeHits(vm: Vm, list: Int32Array, mask: number, from: number, n: number): number {
-  const h = vm.h;
-  const mem = vm.mem;
-  let i = from;
-  for (; i < n; i = (i + 1) | 0) {
-    const gfn = list[i & mask]!;
-    const e = ((gfn ^ (gfn >>> 10)) & TLB_MASK) << 2;
-    if (h[TLB + e + 1] !== gfn) break;
-    mem[h[TLB + e + 2]! + (Math.imul(i, STRIDE) & OFFSET_MASK)] = i;
-  }
-  return i;
 }

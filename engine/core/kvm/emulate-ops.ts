@@ -19,6 +19,7 @@ import type { Mmu } from './mmu.ts';
 import type { SoftWalk } from './soft-walk.ts';
 
 const PF_VECTOR = 14;
+const ACCESS = STEP_INDEX['emulate-access'];
 /** The local APIC's page is a device even where a slot covers it (APIC_DEFAULT_PHYS_BASE). */
 export const APIC_GFN = 0xfee00;
 
@@ -135,6 +136,7 @@ export class KvmEmulateOps implements EmulateOps {
 
   readEmulated(linear: number, n: number): number {
     const mmio = this.#mmio;
+    this.#mmu.vm.count(ACCESS);
     if (mmio.readCompleted) {
       for (let i = 0; i < n; i++) this.buf[i] = mmio.data[i]!;
       mmio.readCompleted = false;
@@ -149,6 +151,7 @@ export class KvmEmulateOps implements EmulateOps {
   }
 
   writeEmulated(linear: number, n: number): number {
+    this.#mmu.vm.count(ACCESS);
     const rc = this.#readWrite(linear, n, true);
     if (rc !== X86EMUL_CONTINUE || this.#mmio.pending === 0) return rc;
     this.#mmio.data.set(this.buf);
@@ -181,7 +184,6 @@ export class KvmEmulateOps implements EmulateOps {
     const gfn = Math.floor(gpa / 4096);
     device ||= gfn === APIC_GFN || this.#mmu.matchesMmioGfn(gfn);
     if (!device) {
-      vm.count(write ? STEP_INDEX['emulate-write'] : STEP_INDEX['emulate-read']);
       if (write ? this.#writePage(gpa, n, at) : this.#readPage(gpa, n, at)) return X86EMUL_CONTINUE;
     }
     this.#mmio.add(gpa, n, at);
@@ -190,12 +192,12 @@ export class KvmEmulateOps implements EmulateOps {
 
   /** emulator_cmpxchg_emulated(). */
   cmpxchgEmulated(linear: number, n: number): number {
+    this.#mmu.vm.count(ACCESS);
     const powerOfTwo = n <= 8 && (n & (n - 1)) === 0;
     if (!powerOfTwo || (linear % 4096) + n > 4096) return this.writeEmulated(linear, n);
     const gpa = this.#gpa(linear, ACCESS_WRITE);
     const gfn = Math.floor(gpa / 4096);
     if (gpa < 0 || gfn === APIC_GFN || !this.#mmu.givesHva(gfn)) return this.writeEmulated(linear, n);
-    this.#mmu.vm.count(STEP_INDEX['emulate-cmpxchg']);
     const frame = this.#mmu.guestFrame(gfn, true);
     // There is an address but the host's mapping refuses: nothing is left to try.
     if (frame < 0) return X86EMUL_UNHANDLEABLE;

@@ -78,6 +78,8 @@ export class Emulation {
   retried = 0;
   reexecuted = 0;
   failed = 0;
+  /** Fault words for which reexecute_instruction() asked for a writable page, and how often. */
+  readonly reexecuteWords = new Map<number, number>();
 
   constructor(vcpu: EmulationHost) {
     this.#vcpu = vcpu;
@@ -95,7 +97,6 @@ export class Emulation {
       if ((type & EMULTYPE_TRAP_UD) !== 0 && !emulator.emulateOnUd) return this.#injectUd();
       if (this.#retryInstruction(address, type)) {
         this.retried++;
-        vm.count(STEP_INDEX['emulate-retry']);
         if (life.open)
           life.note('retry_instruction()', 'not a page-table write: let the guest try once more first');
         return ENTER_GUEST;
@@ -113,7 +114,6 @@ export class Emulation {
     let result = EMULATION_RESTART;
     // A string instruction restarts at most once an element, and returns to the guest every 1,024 of them.
     for (let i = 0; i <= 1024 && result === EMULATION_RESTART; i++) {
-      mmu.vm.count(STEP_INDEX['emulate-execute']);
       result = emulator.execute();
       if (result === EMULATION_FAILED) return this.#failed(address, type, 'x86_emulate_insn()');
       if (this.#mustStop()) break;
@@ -221,6 +221,7 @@ export class Emulation {
       life.decided('reexecute_instruction()', `emulation failed; ${says}`, 'reexecuteInstruction', word);
     }
     if (again) this.reexecuted++;
+    this.reexecuteWords.set(word, (this.reexecuteWords.get(word) ?? 0) + 1);
     if ((verdict & V_REEXECUTE) !== 0) this.#vcpu.unprotect(address);
     return again;
   }
@@ -236,7 +237,6 @@ export class Emulation {
     const verdict = fault
       ? (mmu.vm.verdicts[word]! >>> V_FAILURE_SHIFT) & 3
       : EMULATION_FAILURE_INTERNAL_ERROR;
-    mmu.vm.count(STEP_INDEX['emulate-failure']);
     mmu.vm.record(EV_EMULATE, regs.rip, -1, verdict);
     if (life.open) {
       life.note(where, 'KVM cannot emulate this instruction');

@@ -122,13 +122,14 @@ function hvaToPfn(f: Facts, kvm: FaultPolicy, nowait: boolean, watch: Watch): Pf
       watch('hva_to_pfn_fast()', 'the host has it mapped writable', 'gup-fast');
       return PFN_OK;
     }
-    watch('hva_to_pfn_fast()', 'not mapped writable in the host', 'gup-fast-miss');
+    watch('hva_to_pfn_fast()', 'not mapped writable in the host', 'gup-fast');
   }
   if (gupGivesPage(f, nowait)) {
     watchGup(f, nowait, watch);
     return PFN_OK;
   }
-  watch('hva_to_pfn_slow()', gupRefusal(f, nowait), 'gup-failed');
+  watch('hva_to_pfn_slow()', gupRefusal(f, nowait), 'gup-slow');
+  if (!nowait) watch('check_user_page_hwpoison()', 'asked again: is the page poisoned?', 'gup-slow');
   const pfn = kvm.gupFailed(f, nowait);
   watch('hva_to_pfn()', gupFailedSays(pfn), undefined, 'gupFailed');
   return pfn;
@@ -162,11 +163,11 @@ function watchGup(f: Facts, nowait: boolean, watch: Watch): void {
   if (needsFaultIn(f)) {
     if (f.cold && !nowait)
       watch('filemap_fault()', 'the host reads the page from the disk and waits', 'host-io');
-    watch('handle_mm_fault()', 'the host maps the page', 'host-minor-fault');
+    watch('handle_mm_fault()', 'the host maps the page', 'host-fault');
   }
   if (f.write || f.slotReadonly) return;
   if (readLeavesWritable(f)) watch('hva_to_pfn_slow()', 'it may be written too', 'gup-fast');
-  else watch('hva_to_pfn_slow()', 'it may not be written', 'gup-fast-miss');
+  else watch('hva_to_pfn_slow()', 'it may not be written', 'gup-fast');
 }
 
 const needsFaultIn = (f: Facts): boolean => (f.write ? !f.pteWrite : !f.ptePresent);
@@ -181,8 +182,8 @@ function mapBits(f: Facts): number {
 }
 
 /** What gfn_to_pfn() says, which always asks for write and may wait: the probe of reexecute_instruction(). */
-export function writablePfn(word: number, kvm: FaultPolicy): PfnVerdict {
-  return faultPfn(factsOf(word | F_WRITE), kvm, false, nobody);
+export function writablePfn(word: number, kvm: FaultPolicy, watch: Watch = nobody): PfnVerdict {
+  return faultPfn(factsOf(word | F_WRITE), kvm, false, watch);
 }
 
 /** The verdict of every legal word under a policy, for the hot path. */

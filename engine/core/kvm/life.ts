@@ -5,23 +5,31 @@
 import { describeFacts, F_WRITE, factsOf } from '../../facts.ts';
 import type { Life, LifeStep } from '../../observation.ts';
 import { applySeries, type Decision, type FaultPolicy, type Patch } from '../../policy.ts';
+import { STEP_INDEX, STEPS, type Step } from '../../steps.ts';
+import { STEP_COUNTS, type Vm } from '../vm.ts';
 import { walkFault, writablePfn } from './fault-path.ts';
 
 /** Faults kept, and steps kept of each: a guest that loops for ever fills no memory. */
 const LIVES_MAX = 16;
 const STEPS_MAX = 48;
+/** Steps counted where a page is mapped. */
+const MAPPING = ['host-map', 'stage2-map'] as const satisfies readonly Step[];
 
 /** Keeps the first faults of a machine. */
 export class LifeRecorder {
   readonly #series: readonly Patch[];
   readonly #policies: readonly FaultPolicy[];
   readonly #lives: { head: Omit<Life, 'steps'>; steps: LifeStep[]; key: string }[] = [];
+  /** The machine's step counters, and how they stood at the last entry. */
+  readonly #vm: Vm;
+  readonly #counted = new Int32Array(STEPS.length);
   #open = false;
   /** The fault ended in an exit to userspace: the next one is another. */
   #left = false;
 
-  constructor(series: readonly Patch[]) {
+  constructor(series: readonly Patch[], vm: Vm) {
     this.#series = series;
+    this.#vm = vm;
     this.#policies = series.map((_, i) => applySeries(series.slice(0, i + 1)));
   }
 
@@ -45,6 +53,9 @@ export class LifeRecorder {
     if (!this.#open) return;
     const head = { rip: rip.toString(16), instruction, gpa: gpa.toString(16), access, facts: '' };
     this.#lives.push({ head, steps: [], key });
+    // What came before is not this fault's; the VM exit that brought it is.
+    this.#workDone();
+    this.#counted[STEP_INDEX['world-switch']]!--;
   }
 
   /** KVM_RUN returned; what follows belongs to this life only until the next fault. */
@@ -63,21 +74,40 @@ export class LifeRecorder {
     const last = this.#lives.at(-1);
     if (!this.#open || last === undefined) return;
     if (last.head.facts === '') last.head = { ...last.head, facts: describeFacts(word) };
-    walkFault(word, kvm, (at, says, _step, decision) => {
-      if (decision === undefined) this.#push({ at, says });
-      else this.decided(at, says, decision, word);
+    // The page was mapped before the path is told: that is the work of its last entry, not of its first.
+    const mapped = MAPPING.map((step) => this.#since(step));
+    walkFault(word, kvm, (at, says, step, decision) => {
+      if (decision === undefined) this.#push({ at, says }, step);
+      else this.decided(at, says, decision, word, step);
     });
+    const end = last.steps.pop();
+    if (end !== undefined) last.steps.push({ ...end, work: [...(end.work ?? []), ...mapped.flat()] });
   }
 
   /** A decision was taken for this word. */
-  decided(at: string, says: string, decision: Decision, word: number): void {
+  decided(at: string, says: string, decision: Decision, word: number, step?: Step): void {
     const patch = this.#decidedBy(decision, word);
-    this.#push(patch === undefined ? { at, says, decision } : { at, says, decision, patch });
+    this.#push(patch === undefined ? { at, says, decision } : { at, says, decision, patch }, step);
   }
 
-  #push(step: LifeStep): void {
+  #push(entry: LifeStep, step?: Step): void {
     const steps = this.#lives.at(-1)?.steps;
-    if (this.#open && steps !== undefined && steps.length < STEPS_MAX) steps.push(step);
+    if (!this.#open || steps === undefined || steps.length >= STEPS_MAX) return;
+    const work = [...this.#workDone(), ...(step === undefined ? [] : [step])];
+    steps.push(work.length === 0 ? entry : { ...entry, work });
+  }
+
+  /** Steps counted since the last entry. Those that follow from a fault word are not among them. */
+  #workDone(): Step[] {
+    return STEPS.flatMap((step) => this.#since(step));
+  }
+
+  /** One step, as often as it was counted since the last entry. */
+  #since(step: Step): Step[] {
+    const now = this.#vm.h[STEP_COUNTS + STEP_INDEX[step]]!;
+    const times = now - this.#counted[STEP_INDEX[step]]!;
+    this.#counted[STEP_INDEX[step]] = now;
+    return new Array<Step>(Math.min(times, STEPS_MAX)).fill(step);
   }
 
   /** The last patch whose application changed this decision for this word; undefined when the base decided. */

@@ -9,6 +9,7 @@ import {
   GFN_LIMIT,
   KVM_MEM_LOG_DIRTY_PAGES,
   KVM_MEM_READONLY,
+  PAGE_SHIFT,
   PAGE_SIZE,
 } from '../../abi.ts';
 import { F_SLOT, F_SLOT_READONLY } from '../../facts.ts';
@@ -64,12 +65,15 @@ export class Memslots {
   readonly #vm: Vm;
   readonly #host: AddressSpace;
   readonly #events: SlotEvents;
+  /** kvm_mmu_max_gfn() + 1: with nested paging all that an entry could hold, else what this processor has. */
+  readonly #maxGfns: number;
   readonly #slots = new Map<number, Memslot>();
   /** Slots by their record's number: what the index leads to. */
   readonly #byNumber: (Memslot | undefined)[] = [];
   readonly #freeRecords: number[] = [];
 
-  constructor(vm: Vm, host: AddressSpace, events: SlotEvents) {
+  constructor(vm: Vm, host: AddressSpace, events: SlotEvents, nested: boolean) {
+    this.#maxGfns = nested ? 2 ** (52 - PAGE_SHIFT) : GFN_LIMIT;
     this.#vm = vm;
     this.#host = host;
     this.#events = events;
@@ -83,6 +87,7 @@ export class Memslots {
   /** `__kvm_set_memory_region()`: 0 or -errno; the first check that fails wins. */
   set(region: MemoryRegion): number {
     const ret = this.#check(region) || this.#change(region);
+    this.#vm.count(STEP_INDEX.syscall);
     this.#vm.record(EV_SLOT, region.slot | (region.flags << 16), region.guestPhysAddr / PAGE_SIZE, ret);
     return ret;
   }
@@ -107,9 +112,9 @@ export class Memslots {
       if (baseGfn === old.baseGfn) return r.flags === old.flags ? 0 : this.#changeFlags(old, r.flags);
     }
     if (this.#overlaps(r.slot, baseGfn, npages)) return -EEXIST;
-    if (baseGfn + npages > GFN_LIMIT) return -EINVAL;
+    if (baseGfn + npages > this.#maxGfns) return -EINVAL;
     if (old !== undefined) this.#delete(old);
-    else this.#vm.count(STEP_INDEX['slot-create']);
+    else this.#vm.count(STEP_INDEX['slot-change']);
     this.#create(r, baseGfn, npages);
     return 0;
   }
@@ -186,7 +191,7 @@ export class Memslots {
   }
 
   #delete(slot: Memslot): number {
-    this.#vm.count(STEP_INDEX['slot-delete']);
+    this.#vm.count(STEP_INDEX['slot-change']);
     this.#slots.delete(slot.id);
     this.#setByRecord(slot.record, undefined);
     this.#freeRecords.push(slot.record);
@@ -197,7 +202,7 @@ export class Memslots {
   }
 
   #changeFlags(old: Memslot, flags: number): number {
-    this.#vm.count(STEP_INDEX['slot-create']);
+    this.#vm.count(STEP_INDEX['slot-change']);
     const slot = { ...old, flags };
     this.#slots.set(slot.id, slot);
     this.#setByRecord(slot.record, slot);
@@ -237,7 +242,8 @@ export class Memslots {
 
   /** Enters the slot into the index over gfn (or takes it out: record 0), 2 MiB at a time where it can. */
   #index(slot: Memslot, record: number): void {
-    const end = slot.baseGfn + slot.npages;
+    // Above what the processor can address a slot may be made, but never be reached.
+    const end = Math.min(slot.baseGfn + slot.npages, GFN_LIMIT);
     for (let gfn = slot.baseGfn; gfn < end; ) {
       const region = regionOf(this.#vm, gfn);
       const last = Math.min(end, (gfn | 511) + 1);

@@ -50,7 +50,7 @@ export const PF_RETRY = 3;
 export const PF_EFAULT = -1;
 
 const STAGE2_MAP = STEP_INDEX['stage2-map'];
-const DIRTY_LOG = STEP_INDEX['dirty-log'];
+const FAST_PAGE_FAULT = STEP_INDEX['fast-page-fault'];
 
 /** The memory side of one vCPU. */
 export class Mmu extends MmioInfo {
@@ -79,20 +79,25 @@ export class Mmu extends MmioInfo {
     this.vm = vm;
     this.host = host;
     this.stage2 = new Stage2(vm);
-    this.slots = new Memslots(vm, host, {
-      zapAll: () => {
-        this.stage2.zapAll();
-        this.onZap();
+    this.slots = new Memslots(
+      vm,
+      host,
+      {
+        zapAll: () => {
+          this.stage2.zapAll();
+          this.onZap();
+        },
+        writeProtect: (gfn, npages) => {
+          this.stage2.writeProtect(gfn, npages);
+          this.onZap();
+        },
+        newGeneration: () => {
+          this.generation++;
+          this.vm.flushTlb();
+        },
       },
-      writeProtect: (gfn, npages) => {
-        this.stage2.writeProtect(gfn, npages);
-        this.onZap();
-      },
-      newGeneration: () => {
-        this.generation++;
-        this.vm.flushTlb();
-      },
-    });
+      nested,
+    );
     host.onInvalidate = (hvn, npages) => this.invalidate(hvn, npages);
   }
 
@@ -202,7 +207,6 @@ export class Mmu extends MmioInfo {
     const record = slotRecordOf(this.vm, gfn);
     if (this.vm.h[record + SLOT_DIRTY] === 0) return;
     this.slots.markDirty(record, gfn);
-    this.vm.count(DIRTY_LOG);
   }
 
   /** direct_page_fault(): gva is for the MMIO cache and only used under shadow paging. */
@@ -239,6 +243,7 @@ export class Mmu extends MmioInfo {
   /** The V_EMULATE_MMIO verdict: this gfn is a device from now on, whatever entry it had. */
   rememberMmio(gva: number, gfn: number, old: number): void {
     this.cacheMmio(gva, gfn);
+    this.vm.count(STAGE2_MAP);
     if (gfn < GFN_LIMIT) this.stage2.setMmio(gfn, this.generation);
     if (old !== 0) this.vm.flushTlb();
   }
@@ -246,6 +251,7 @@ export class Mmu extends MmioInfo {
   /** fast_page_fault(): an entry whose write access was only taken for the dirty log, or a spurious fault. */
   fastPageFault(gfn: number, spte: number, write: number): boolean {
     if (write !== 0 && (spte & SPTE_WRITE) === 0) {
+      this.vm.count(FAST_PAGE_FAULT);
       if ((spte & SPTE_FAST_FIXABLE) !== SPTE_FAST_FIXABLE) return false;
       this.stage2.set(gfn, spte | SPTE_WRITE);
       this.#logDirty(gfn);

@@ -176,13 +176,13 @@ export class Vcpu implements EmulationHost {
       if (why !== CPU_OK) next = this.#handleExit(why);
       if (next === ENTER_GUEST && (left <= 0 || this.#isStuck())) return this.#livelock();
     }
+    this.mmu.vm.count(STEP_INDEX['userspace-exit']);
+    this.mmu.vm.count(STEP_INDEX.syscall);
     if (next < 0) {
-      this.mmu.vm.count(STEP_INDEX['error-exit']);
       if (this.life.open) this.life.exited('returns -EFAULT: userspace learns neither address nor data');
     }
     if (next >= 0) this.#tellExit();
     this.mmu.vm.record(EV_EXIT, next < 0 ? next : this.exit.reason, this.exit.physAddr, this.exit.len);
-    this.mmu.vm.count(STEP_INDEX['userspace-exit']);
     return next < 0 ? next : 0;
   }
 
@@ -206,7 +206,8 @@ export class Vcpu implements EmulationHost {
       case CPU_EXIT_IO:
         return this.#io();
       case CPU_EXIT_HLT:
-        this.mmu.vm.count(STEP_INDEX.halt);
+        // The processor does not say where the next instruction is: KVM decodes HLT to step over it.
+        this.mmu.vm.count(STEP_INDEX['emulate-decode']);
         this.exit.reason = KVM_EXIT_HLT;
         return EXIT_TO_USER;
       case CPU_EXIT_SHUTDOWN:
@@ -317,7 +318,6 @@ export class Vcpu implements EmulationHost {
 
   #completeMmio(): number {
     const { exit, mmio, mmu } = this;
-    mmu.vm.count(STEP_INDEX['mmio-complete']);
     if (!mmio.complete(exit)) {
       mmio.fillExit(exit);
       this.pending = PENDING_MMIO;
