@@ -2,7 +2,7 @@
 import yargs, { type Argv } from 'yargs';
 import type { AnyCommand } from './command.ts';
 import { commands, defaultCommand } from './commands/index.ts';
-import { complete, completionScript } from './completion.ts';
+import { complete } from './completion.ts';
 import { type ExitCode, firstLine, type Io, UsageError } from './io.ts';
 import { suggestion } from './names.ts';
 import { version } from './version.ts';
@@ -10,10 +10,6 @@ import { version } from './version.ts';
 /** Runs one command line; never throws and never ends the process. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   try {
-    if (argv[0] === 'completion') {
-      io.out(completionScript(io.name));
-      return 0;
-    }
     if (argv[0] === '--complete') {
       io.out(await complete(argv.slice(1), commands, defaultCommand));
       return 0;
@@ -43,9 +39,7 @@ async function parse(argv: readonly string[], io: Io): Promise<ExitCode> {
     .version(version())
     .alias('help', 'h')
     .wrap(Math.min(100, io.columns ?? 80))
-    .epilogue(
-      `Exit code: 0 all claims hold, 1 one is broken, 2 usage or bad input.\nCompletion: source <(${io.name} completion)`,
-    )
+    .epilogue('Exit code: 0 all claims hold, 1 one is broken, 2 usage or bad input, 130 interrupted.')
     .fail((message, error) => {
       // A UsageError comes through as it is; yargs' own complaints are put into our words.
       throw error instanceof Error && error.name !== 'YError' ? error : inOurWords(message, argv);

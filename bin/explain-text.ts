@@ -2,6 +2,7 @@
 import type { Life, LifeStep } from '../engine/observation.ts';
 import { DECISION_FUNCTIONS } from '../engine/policy.ts';
 import { visible } from '../reports/escape.ts';
+import { foldRounds } from '../reports/html/life.ts';
 import { pad, wrap } from '../reports/table.ts';
 import type { Run, ScenarioInfo, StrategyInfo } from '../scenarios/comparison.ts';
 import { paragraph } from './text.ts';
@@ -34,7 +35,7 @@ export function explainText(
       '  ',
     ),
     '',
-    ...run.life.flatMap((life, i) => [...lifeText(life, i + 1, width, title), '']),
+    ...livesText(run.life, width, title),
   ];
   if (run.life.length === 0) lines.push('No fault was taken.', '');
   return `${[...lines, ...ending(run, width)].join('\n')}\n`;
@@ -46,6 +47,18 @@ function ending(run: Run, width: number): string[] {
     .flatMap((text) => wrap(text, width, '  '));
 }
 
+/** The lives in order; one that goes as the one before it is said once. */
+function livesText(lives: readonly Life[], width: number, title: (text: string) => string): string[] {
+  const keys = lives.map((life) => JSON.stringify(life));
+  return lives.flatMap((life, i) => {
+    if (keys[i] !== keys[i - 1]) return [...lifeText(life, i + 1, width, title), ''];
+    if (keys[i] === keys[i + 1]) return [];
+    // Numbers start at 1, and the first of the run has been told.
+    const first = keys.findLastIndex((key, k) => k < i && key !== keys[i]) + 3;
+    return [`${first === i + 1 ? first : `${first} to ${i + 1}`}. The same again.`, ''];
+  });
+}
+
 function lifeText(life: Life, number: number, width: number, title: (text: string) => string): string[] {
   const instruction = life.instruction === '' ? '' : `: ${life.instruction}`;
   const head = `${number}. ${life.access} of gpa 0x${life.gpa}, rip 0x${life.rip}${instruction}`;
@@ -53,7 +66,10 @@ function lifeText(life: Life, number: number, width: number, title: (text: strin
   return [
     ...wrap(head, width, '   ').map(title),
     ...(life.facts === '' ? [] : paragraph(`facts: ${life.facts}`, width, 3, 7)),
-    ...life.steps.flatMap((step) => stepText(step, label, width)),
+    ...foldRounds(life.steps).flatMap(({ steps, times }) => [
+      ...steps.flatMap((step) => stepText(step, label, width)),
+      ...(times > 1 ? [`   … the same ${times - 1} times more`] : []),
+    ]),
   ];
 }
 

@@ -2,6 +2,7 @@
 import type { AnyCommand } from '../command.ts';
 import { claims } from './claims.ts';
 import { compare } from './compare.ts';
+import { completion } from './completion.ts';
 import { conform } from './conform.ts';
 import { diff } from './diff.ts';
 import { explain } from './explain.ts';
@@ -19,6 +20,7 @@ export const commands: readonly AnyCommand[] = [
   report,
   diff,
   conform,
+  completion,
 ];
 
 /** What runs when no command is named. */
