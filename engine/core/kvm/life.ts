@@ -43,9 +43,9 @@ export class LifeRecorder {
     return this.#open || this.#lives.length < LIVES_MAX;
   }
 
-  /** A fault begins. The same instruction faulting again on the same page goes on with the same life. */
+  /** A fault begins. The same instruction faulting on the same page goes on with the same life. */
   begin(rip: number, gpa: number, access: Life['access'], instruction: string): void {
-    const key = `${rip}`;
+    const key = `${rip}/${Math.floor(gpa / 4096)}`;
     const last = this.#lives.at(-1);
     if (last?.key === key && this.#open && !this.#left) return;
     this.#left = false;
