@@ -179,6 +179,6 @@ describe('what a machine tells', () => {
     expect(fetch).toMatchObject({ access: 'fetch', gpa: '1000' });
     expect(store).toMatchObject({ access: 'write', gpa: '20000', rip: '1000', instruction: 'mov [edi],al' });
     expect(store!.steps.find((s) => s.decision === 'gfnToHva')?.patch).toBe('merged');
-    expect(store!.steps.at(-1)).toEqual({ at: 'KVM_RUN', says: 'KVM_EXIT_MMIO: write of 1 at 20000' });
+    expect(store!.steps.at(-1)).toMatchObject({ at: 'KVM_RUN', says: 'KVM_EXIT_MMIO: write of 1 at 20000' });
   });
 });
