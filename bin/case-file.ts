@@ -64,7 +64,7 @@ export async function readCases(path: string, cwd: string): Promise<readonly Ora
 }
 
 /** Unpacks what begins like gzip, whatever it is called. */
-function unpack(path: string, bytes: Buffer): string {
+export function unpack(path: string, bytes: Buffer): string {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString('utf8');
   try {
     return gunzipSync(bytes).toString('utf8');

@@ -2,6 +2,8 @@
 import { pad, textTable, wrap } from '../reports/table.ts';
 import type { Conformance, DifferingCase, Tally } from '../scenarios/conform.ts';
 import type { CaseExit, CaseOutcome } from '../scenarios/conform-case.ts';
+import { knownReason } from '../scenarios/known-differences.ts';
+import { paragraph } from './text.ts';
 
 /** How much is shown. */
 export interface ConformTextOptions {
@@ -33,9 +35,11 @@ function sentence(found: Conformance): string {
   const sum = (of: (t: Tally) => number): number => all.reduce((n, t) => n + of(t), 0);
   const [agree, differ, skipped] = [sum((t) => t.agree), sum((t) => t.differ), sum((t) => t.skipped)];
   const left = skipped > 0 ? `; ${skipped} were not recorded on their kernel` : '';
+  const known = found.cases.filter((c) => knownReason(c.id, c.kernel) !== undefined).length;
+  const explained = known > 0 ? ` (${known} of them known and explained in the README)` : '';
   return differ === 0
     ? `All ${agree} agree with the recorded kernels${left}.`
-    : `${agree} of ${agree + differ} agree with the recorded kernels, ${differ} differ${left}.`;
+    : `${agree} of ${agree + differ} agree with the recorded kernels, ${differ} differ${explained}${left}.`;
 }
 
 function tallyTable(head: string, rows: readonly (readonly [string, Tally])[], width: number): string[] {
@@ -66,9 +70,11 @@ function caseText(c: DifferingCase, width: number): string[] {
   const rows = Array.from({ length }, (_, i) => [expected[i] ?? '–', actual[i] ?? '–'] as const);
   const first = rows.findIndex(([left, right]) => left !== right);
   const more = c.differences.length - FIELDS;
+  const reason = knownReason(c.id, c.kernel);
   return [
     ...wrap(`${c.id} under ${c.kernel}`, width, '  '),
     ...wrap(c.asm, width, '  '),
+    ...(reason === undefined ? [] : paragraph(`known: ${reason}`, width, 2, 2)),
     `  ${pad('recorded', half)}   here`,
     ...rows.flatMap((row, i) => rowText(rows, row, i, i === first, half)),
     ...c.differences

@@ -6,12 +6,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { type ThreadClaimResult, VERDICT_WORDS } from '../reports/claims.ts';
 import { SCENARIOS } from '../scenarios/index.ts';
+import { KNOWN_DIFFERENCES } from '../scenarios/known-differences.ts';
 import { STRATEGIES } from '../strategies/index.ts';
 import { runCli } from './testing.ts';
 
 /** Documents with such parts, and the parts they have to have. */
 const DOCUMENTS: Readonly<Record<string, readonly string[]>> = {
-  '../README.md': ['compare --scenario rom-write --no-timing', 'strategies', 'scenarios'],
+  '../README.md': [
+    'compare --scenario rom-write --no-timing',
+    'strategies',
+    'scenarios',
+    'known differences',
+  ],
   '../docs/thread.md': ['claims'],
 };
 
@@ -31,6 +37,12 @@ async function made(from: string): Promise<string> {
     return table(
       ['scenario', 'the question'],
       SCENARIOS.map((s) => [`\`${s.name}\``, s.asks]),
+    );
+  }
+  if (from === 'known differences') {
+    return table(
+      ['kernel', 'cases', 'reason'],
+      KNOWN_DIFFERENCES.map((d) => [`\`${d.kernel}\``, d.ids.map((id) => `\`${id}\``).join(', '), d.reason]),
     );
   }
   if (from === 'claims') {

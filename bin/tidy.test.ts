@@ -39,7 +39,7 @@ const ROOMS: readonly Room[] = [
   { path: 'strategies/', may: ['strategies/', 'engine/'], pure: true },
   {
     path: 'scenarios/',
-    may: ['scenarios/', 'engine/', 'iced-x86', 'zod'],
+    may: ['scenarios/', 'engine/', 'iced-x86', 'zod', 'ml-fcnnls'],
     typesOnly: ['strategies/'],
     pure: true,
   },
