@@ -1,9 +1,11 @@
 /** Which scenarios and which strategies: the options that say so, and what they come to. */
 import type { Options } from 'yargs';
+import type { CostProfile } from '../engine/cost.ts';
 import type { Paging } from '../engine/machine.ts';
 import type { Patch } from '../engine/policy.ts';
 import type { Scenario } from '../scenarios/index.ts';
 import type { Strategy } from '../strategies/index.ts';
+import { readProfile } from './costs-input.ts';
 import { type Io, UsageError } from './io.ts';
 import { isPath } from './modules.ts';
 import { byName } from './names.ts';
@@ -22,6 +24,11 @@ export const RUN_OPTIONS = {
     requiresArg: true,
     describe: 'Nested paging, or shadow page tables',
   },
+  profile: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Cost profile to predict with (compare calibrate makes one); that of Linux 6.1 when absent',
+  },
   param: { ...list, describe: "A scenario's parameter: writes=1000" },
   seed: {
     type: 'number',
@@ -38,6 +45,7 @@ export interface SelectionArgs {
   readonly with?: readonly string[] | undefined;
   readonly without?: readonly string[] | undefined;
   readonly param?: readonly string[] | undefined;
+  readonly profile?: string | undefined;
   readonly paging: Paging;
   readonly seed: number;
 }
@@ -49,6 +57,8 @@ export interface Selection {
   readonly params: Readonly<Record<string, number | string>>;
   readonly paging: Paging;
   readonly seed: number;
+  /** What the runs are priced with. */
+  readonly profile: CostProfile;
   /** The command line that selects the same again. */
   readonly command: string;
   /** Options that brought in modules of the user's, as `--scenario ./mine.mjs`. */
@@ -77,7 +87,8 @@ export async function select(args: SelectionArgs, io: Io): Promise<Selection> {
     (args[option] ?? []).filter(isPath).map((path) => `--${option} ${path}`);
   const modules = [...paths('scenario'), ...paths('strategy')];
   const { paging, seed } = args;
-  return { scenarios, strategies, params, paging, seed, command: commandLine(args), modules };
+  const profile = await readProfile(args.profile, io.cwd);
+  return { scenarios, strategies, params, paging, seed, profile, command: commandLine(args), modules };
 }
 
 async function selectScenarios(words: readonly string[] | undefined, io: Io): Promise<readonly Scenario[]> {
@@ -154,6 +165,7 @@ export function commandLine(args: SelectionArgs): string {
     const values = args[option] ?? [];
     if (values.length > 0) words.push(`--${option}`, ...values.map(quote));
   }
+  if (args.profile !== undefined) words.push('--profile', quote(args.profile));
   if (args.paging !== RUN_OPTIONS.paging.default) words.push('--paging', args.paging);
   if (args.seed !== RUN_OPTIONS.seed.default) words.push('--seed', String(args.seed));
   return words.join(' ');

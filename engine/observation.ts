@@ -32,6 +32,8 @@ export interface LifeStep {
   readonly decision?: Decision;
   /** The patch of the series that decided; absent when the base did. */
   readonly patch?: string;
+  /** The steps of `engine/steps.ts` that were taken since the entry before this one. */
+  readonly work?: readonly string[];
   /** Predicted instructions of a real kernel for this step, when a cost profile was applied. */
   readonly instructions?: number;
 }

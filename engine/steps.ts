@@ -1,67 +1,57 @@
 /**
  * The steps of work a kernel does for a guest, named after what it does. The core counts them; a cost profile
- * prices them. There are few on purpose: a step is something that happens on several paths.
+ * prices them. There are few on purpose: a step is something that happens on several paths, and what always
+ * comes with it is part of it.
  */
-export const STEPS = [
-  /** Guest to kernel and back: VMRUN, #VMEXIT and what KVM does around them. */
-  'world-switch',
-  /** KVM_RUN returns to userspace and is called again. */
+
+/** Steps that a profile can price: each is on a path of the recorded probes. */
+export const PRICED_STEPS = [
+  /** Into the kernel and out again: any ioctl. */
+  'syscall',
+  /** KVM_RUN around its loop: vCPU loaded and put, pending work looked for, kvm_run filled. */
   'userspace-exit',
+  /** VMRUN, #VMEXIT and what KVM does around them. */
+  'world-switch',
   /** A port access is set up and completed. */
   'pio',
-  /** A halt is turned into an exit. */
-  'halt',
-  /** kvm_mmu_page_fault() to a verdict: error code, memslot look-up, mmu_topup, mmu_lock. */
+  /** kvm_mmu_page_fault() to a memslot and back: error code, look-up, verdict. */
   'page-fault',
-  /** get_user_pages_fast_only() finds a mapped page. */
+  /** fast_page_fault(): the entry is there but forbids the write; stage 2 is walked without a lock to look at it. */
+  'fast-page-fault',
+  /** get_user_pages_fast_only(), whether it finds a page it may use or not. */
   'gup-fast',
-  /** get_user_pages_fast_only() was tried and found nothing it may use. */
-  'gup-fast-miss',
-  /** get_user_pages_unlocked(): VMA look-up and walk, page already mapped. */
+  /** get_user_pages_unlocked(): VMA look-up and walk, whether it gives a page or refuses. */
   'gup-slow',
-  /** …and it refused: the error path with its VMA look-ups. */
-  'gup-failed',
-  /** The host maps a page that is in memory (minor fault), sixteen at a time for reads. */
-  'host-minor-fault',
-  /** The host copies a page for a private mapping. */
-  'host-cow',
+  /** The host serves or refuses a fault on the VMM's memory: the page is mapped, or copied, or it is an error. */
+  'host-fault',
+  /** A read fault maps a neighbour of the page along with it (fault-around). */
+  'host-map',
   /** The host reads a page from the disk and waits. */
   'host-io',
   /** A stage-2 entry is made. */
   'stage2-map',
-  /** A page is marked in the dirty bitmap, or write access is given back by fast_page_fault(). */
-  'dirty-log',
-  /** x86_decode_insn(): code bytes fetched and decoded. */
+  /** x86_decode_insn(): code bytes fetched and decoded, to be executed or only to be stepped over. */
   'emulate-decode',
-  /** x86_emulate_insn(): operands, execution, writeback. */
-  'emulate-execute',
-  /** retry_instruction(): decoded, not executed, guest entered again. */
-  'emulate-retry',
-  /** The emulator reads guest memory (copy_from_user). */
-  'emulate-read',
-  /** The emulator writes guest memory, or tries to (copy_to_user). */
-  'emulate-write',
-  /** A locked write: cmpxchg on user memory, or tried. */
-  'emulate-cmpxchg',
-  /** The emulator walks guest page tables. */
-  'guest-walk',
-  /** An MMIO fragment is handed to userspace. */
+  /** An operand goes through the emulator's read, write or cmpxchg callback, whatever is found there. */
+  'emulate-access',
+  /** An MMIO fragment is handed to userspace and its answer taken up. */
   'mmio-exit',
-  /** The VMM's answer to an MMIO exit is taken up. */
-  'mmio-complete',
-  /** handle_emulation_failure() fills the exit. */
-  'emulate-failure',
-  /** KVM_RUN returns an error. */
-  'error-exit',
+  /** KVM_SET_USER_MEMORY_REGION changes the slots: a new set of them, and waiting for readers of the old. */
+  'slot-change',
+] as const;
+
+/** Steps that are counted but on no recorded path: they have no price, and reports say so. */
+export const UNPRICED_STEPS = [
+  /** KVM walks the guest's page tables in software. */
+  'guest-walk',
   /** An exception is queued for the guest. */
   'inject',
-  /** KVM_SET_USER_MEMORY_REGION makes or changes a slot. */
-  'slot-create',
-  /** …deletes or moves one: two memslot generations and a zap. */
-  'slot-delete',
-  /** A stage-2 entry is taken away. */
+  /** A stage-2 entry is taken away because the host's mapping changed. */
   'stage2-zap',
 ] as const;
+
+/** All steps. */
+export const STEPS = [...PRICED_STEPS, ...UNPRICED_STEPS] as const;
 export type Step = (typeof STEPS)[number];
 
 /** Index of a step in a counter array. */

@@ -116,10 +116,14 @@ export interface Timing {
 export interface Cost {
   /** The profile's name. */
   readonly profile: string;
+  /** What is counted: `instructions` unless the profile says otherwise. */
+  readonly unit?: string;
   readonly total: number;
   readonly perOperation: number;
   /** Instructions by step; they add up to `total`. */
   readonly byStep: Readonly<Record<string, number>>;
+  /** Steps that were taken and that the profile has no price for, with how often. */
+  readonly unpriced?: Readonly<Record<string, number>>;
 }
 
 /** One scenario under one strategy. */

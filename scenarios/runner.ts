@@ -3,6 +3,7 @@
  * the measuring and the progress come in from outside, so that nothing here knows an engine or a clock.
  */
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY, PROT_READ, PROT_WRITE } from '../engine/abi.ts';
+import { type CostProfile, priceLife, priceOf } from '../engine/cost.ts';
 import type { Machine, Paging } from '../engine/machine.ts';
 import { decisionsOf, type Patch } from '../engine/policy.ts';
 import type { Strategy } from '../strategies/strategy.ts';
@@ -53,6 +54,8 @@ export interface CompareOptions {
   /** The command that makes the comparison again. */
   readonly command: string;
   readonly createMachine: (request: MachineRequest) => Machine;
+  /** Prices the runs; nothing is priced without it. */
+  readonly profile?: CostProfile;
   /** Measures the runs whose guest finishes; nothing is timed without it. */
   readonly measure?: Measure;
   /** Called before each run, and once at the end with `done === total`. */
@@ -128,6 +131,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     command: options.command,
     seed: options.seed,
     paging: options.paging,
+    ...(options.profile === undefined ? {} : { profile: options.profile.name }),
     strategies: strategies.map(strategyInfo),
     scenarios: scenarios.map((s) => scenarioInfo(s, resolved.params.get(s.name) ?? {})),
     runs,
@@ -147,7 +151,7 @@ function programOf(scenario: Scenario, params: AnyParams, seed: number): Program
 async function runOne(program: Program, strategy: Strategy, options: CompareOptions): Promise<Run> {
   const { paging, seed, createMachine, measure } = options;
   const machine = (): Machine => createMachine({ series: strategy.series, paging, seed });
-  const run = runProgram(program, strategy, paging, machine());
+  const run = priced(runProgram(program, strategy, paging, machine()), options.profile);
   if (measure === undefined || (run.fate !== 'ok' && run.fate !== 'corrupt')) return run;
   let vmm: Vmm | undefined;
   const prepare = (): void => {
@@ -158,6 +162,13 @@ async function runOne(program: Program, strategy: Strategy, options: CompareOpti
   };
   const timing = await measure(again, Math.max(1, run.operations), prepare);
   return timing === undefined ? run : { ...run, timing };
+}
+
+/** A run with its predicted cost, and the life of its faults with prices. */
+function priced(run: Run, profile: CostProfile | undefined): Run {
+  if (profile === undefined) return run;
+  const cost = priceOf(profile, run.steps, run.operations);
+  return { ...run, cost, life: priceLife(profile, run.life) };
 }
 
 /** Lets the event loop go round, so that a signal can be heard between two runs. */

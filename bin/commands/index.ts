@@ -1,9 +1,11 @@
 /** The commands, in the order in which the help lists them. */
 import type { AnyCommand } from '../command.ts';
+import { calibrate } from './calibrate.ts';
 import { claims } from './claims.ts';
 import { compare } from './compare.ts';
 import { completion } from './completion.ts';
 import { conform } from './conform.ts';
+import { costs } from './costs.ts';
 import { diff } from './diff.ts';
 import { explain } from './explain.ts';
 import { list } from './list.ts';
@@ -21,6 +23,8 @@ export const commands: readonly AnyCommand[] = [
   diff,
   conform,
   completion,
+  costs,
+  calibrate,
 ];
 
 /** What runs when no command is named. */
