@@ -37,11 +37,16 @@ interface Setup {
   readonly series?: readonly Patch[];
   readonly kind?: 'shm' | 'file' | 'anon';
   readonly budget?: number;
+  readonly irqchip?: boolean;
 }
 
 /** 64 KiB of RAM at 0 with the code at 0x1000, and a ROM of four pages at 0x20000. */
 function boot(s: Setup): { m: CoreMachine; rom: number; romHva: number } {
-  const m = createCoreMachine({ series: s.series ?? MERGED, budget: s.budget ?? 2 ** 20 });
+  const m = createCoreMachine({
+    series: s.series ?? MERGED,
+    budget: s.budget ?? 2 ** 20,
+    irqchip: s.irqchip ?? false,
+  });
   const ram = m.createBacking({ kind: 'shm', bytes: 0x10000 });
   const rom = m.createBacking({ kind: s.kind ?? 'shm', bytes: 0x4000, fill: 0x90 });
   const ramHva = m.mmap({ backing: ram, prot: 3, shared: true });
@@ -154,6 +159,40 @@ describe('KVM_RUN', () => {
     m.poke(rom, 1, Uint8Array.from([0x22]));
     m.run();
     expect(m.getRegs().gpr[0]).toBe(0x22n);
+  });
+});
+
+describe('asynchronous page faults', () => {
+  const cold = (setup: Omit<Setup, 'code'>, code: readonly number[]): CoreMachine => {
+    const { m, rom } = boot({ kind: 'file', flags: 0, prot: 1, ...setup, code: [...code, ...LOAD, ...HLT] });
+    m.dropPageCache(rom);
+    return m;
+  };
+  const STI_NOP = [0xfb, 0x90];
+
+  it('need an APIC in the kernel and interrupts on; otherwise KVM waits itself', () => {
+    const cases: readonly [boolean, readonly number[], number][] = [
+      [false, STI_NOP, 0],
+      [true, [], 0],
+      [true, STI_NOP, 1],
+    ];
+    for (const [irqchip, code, faults] of cases) {
+      const m = cold({ irqchip }, code);
+      expect(m.run()).toBe(0);
+      expect(m.exit.reason).toBe(KVM_EXIT_HLT);
+      expect(m.getRegs().gpr[3]).toBe(0x90n);
+      expect(m.observe().faults.async).toBe(faults);
+    }
+  });
+
+  it('are refused for a read-only slot: the hva is asked for again, for write', () => {
+    const m = cold({ irqchip: true, flags: KVM_MEM_READONLY }, STI_NOP);
+    expect(m.run()).toBe(0);
+    expect(m.observe().faults.async).toBe(0);
+  });
+
+  it('before the series a cold read-only mapping kills the VM, APIC or not', () => {
+    for (const irqchip of [false, true]) expect(cold({ irqchip, series: [] }, STI_NOP).run()).toBe(-EFAULT);
   });
 });
 

@@ -34,6 +34,11 @@ export interface CoreOptions {
    * 64 of them.
    */
   readonly budget?: number;
+  /**
+   * A local APIC in the kernel, and so asynchronous page faults while the guest has interrupts on. Without it, as
+   * recorded, KVM waits for the disk instead. The APIC itself is not modelled: HLT still leaves.
+   */
+  readonly irqchip?: boolean;
 }
 
 /** Some seconds of a guest that never leaves. */
@@ -68,9 +73,12 @@ export class CoreMachine implements Machine {
     this.vm = new Vm(verdicts);
     this.#host = new AddressSpace(this.vm);
     this.mmu = new Mmu(this.vm, this.#host, (options.paging ?? 'npt') === 'npt');
-    this.#life = new LifeRecorder(options.series);
+    this.#life = new LifeRecorder(options.series, this.vm);
     this.#series = options.series;
-    this.vcpu = new Vcpu(this.mmu, this.exit, policy, this.#life, options.budget ?? DEFAULT_BUDGET);
+    this.vcpu = new Vcpu(this.mmu, this.exit, policy, this.#life, {
+      budget: options.budget ?? DEFAULT_BUDGET,
+      irqchip: options.irqchip ?? false,
+    });
   }
 
   createBacking(spec: BackingSpec): number {

@@ -15,6 +15,7 @@ import {
   F_VMA,
 } from '../../facts.ts';
 import type { BackingKind, BackingSpec, MappingSpec } from '../../machine.ts';
+import { STEP_INDEX } from '../../steps.ts';
 import type { Vm } from '../vm.ts';
 
 /**
@@ -26,9 +27,9 @@ export const PTE_FACTS = F_PTE_PRESENT | F_PTE_WRITE;
 const PTE_PRIVATE = 1;
 
 /** A backing's page: its frame above bit 2; in the page cache or only on the disk. */
-const PAGE_IN_CACHE = 1;
-const PAGE_EXISTS = 2;
-const PAGE_FRAME_SHIFT = 2;
+export const PAGE_IN_CACHE = 1;
+export const PAGE_EXISTS = 2;
+export const PAGE_FRAME_SHIFT = 2;
 
 /** Pages a read fault maps at once where they are in memory (`fault_around_bytes`, 64 KiB). */
 const FAULT_AROUND_PAGES = 16;
@@ -146,7 +147,17 @@ export class AddressSpace {
 
   /** The mapping that covers a host page. */
   find(hvn: number): Mapping | undefined {
-    return this.#mappings.find((m) => hvn >= m.startHvn && hvn < m.startHvn + m.npages);
+    // Addresses are handed out upwards, so the mappings lie in order.
+    const all = this.#mappings;
+    let low = 0;
+    let high = all.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (all[middle]!.startHvn <= hvn) low = middle + 1;
+      else high = middle;
+    }
+    const below = all[low - 1];
+    return below !== undefined && hvn < below.startHvn + below.npages ? below : undefined;
   }
 
   /** munmap() of a whole mapping. */
@@ -186,6 +197,20 @@ export class AddressSpace {
     if (mapping.backing.kind === 'anon') {
       for (let i = start; i < start + npages; i++) this.#vm.tableSet(mapping.backing.pages, i, 0);
     }
+    this.onInvalidate(hvn, npages);
+    return 0;
+  }
+
+  /** madvise(MADV_PAGEOUT) of a range of a shared mapping: its pages leave memory, the next touch needs I/O. */
+  pageOut(hvn: number, npages: number): number {
+    const mapping = this.find(hvn);
+    if (mapping === undefined || !mapping.shared || hvn + npages > mapping.startHvn + mapping.npages)
+      return -ENOMEM;
+    const start = hvn - mapping.startHvn;
+    const { pages } = mapping.backing;
+    for (let i = start; i < start + npages; i++)
+      this.#vm.tableSet(pages, i, this.#vm.tableGet(pages, i) & ~PAGE_IN_CACHE);
+    this.#forPtes(mapping, start, start + npages, () => 0);
     this.onInvalidate(hvn, npages);
     return 0;
   }
@@ -238,7 +263,8 @@ export class AddressSpace {
 
   /** Protection of a page of a mapping. */
   protAt(mapping: Mapping, page: number): number {
-    return mapping.vmas.find((v) => page >= v.start && page < v.end)?.prot ?? 0;
+    for (const v of mapping.vmas) if (page >= v.start && page < v.end) return v.prot;
+    return 0;
   }
 
   /** VMA facts that hold for every page from `page` on, or -1 if the pages differ. */
@@ -290,6 +316,8 @@ export class AddressSpace {
     // Another frame behind the same address: stage-2 entries of the old one must go (set_pte_at_notify()).
     if (old !== 0 && old >>> PTE_FRAME_SHIFT !== pte >>> PTE_FRAME_SHIFT)
       this.onInvalidate(mapping.startHvn + page, 1);
+    // The same frame with more rights: refusals that were remembered hold no longer.
+    else if (old !== 0) vm.flushTlb();
     return pte;
   }
 
@@ -335,6 +363,14 @@ export class AddressSpace {
     return entry >>> PAGE_FRAME_SHIFT;
   }
 
+  /** A read that was begun is done: the page is in memory, mapped nowhere yet. */
+  completeRead(hvn: number): void {
+    const mapping = this.find(hvn);
+    if (mapping === undefined) return;
+    const page = hvn - mapping.startHvn;
+    if ((this.absentFacts(mapping, page) & F_COLD) !== 0) this.#pageIn(mapping.backing, page);
+  }
+
   /** do_fault_around(): a read fault also maps its neighbours that are in the page cache. */
   #faultAround(mapping: Mapping, page: number, write: number): void {
     const vm = this.#vm;
@@ -346,6 +382,7 @@ export class AddressSpace {
       if (this.protAt(mapping, i) !== this.protAt(mapping, page)) continue;
       const frame = vm.tableGet(mapping.backing.pages, i) >>> PAGE_FRAME_SHIFT;
       vm.tableSet(mapping.ptes, i, (frame << PTE_FRAME_SHIFT) | F_PTE_PRESENT | write);
+      vm.count(STEP_INDEX['host-map']);
     }
   }
 
@@ -356,10 +393,15 @@ export class AddressSpace {
   userFrame(hvn: number, write: boolean): number {
     const facts = this.facts(hvn);
     const need = write ? F_VM_READ | F_VM_WRITE : F_VM_READ;
-    if ((facts & need) !== need || (facts & F_SIGBUS) !== 0) return -1;
     const mapping = this.find(hvn);
-    if (mapping === undefined) return -1;
-    return this.faultIn(mapping, hvn - mapping.startHvn, write) >>> PTE_FRAME_SHIFT;
+    if (mapping === undefined || (facts & need) !== need || (facts & F_SIGBUS) !== 0) {
+      this.#vm.count(STEP_INDEX['host-fault']);
+      return -1;
+    }
+    const pte = this.faultIn(mapping, hvn - mapping.startHvn, write);
+    if (this.lastFault !== HOST_NOTHING) this.#vm.count(STEP_INDEX['host-fault']);
+    if ((this.lastFault & HOST_IO) !== 0) this.#vm.count(STEP_INDEX['host-io']);
+    return pte >>> PTE_FRAME_SHIFT;
   }
 
   /** The VMM's alias: the frame of a backing's page, read in or made as needed. */

@@ -9,10 +9,10 @@
 import { GFN_LIMIT, KVM_EXIT_MMIO, PAGE_SHIFT } from '../../abi.ts';
 import { assert } from '../../assert.ts';
 import { F_WRITE } from '../../facts.ts';
-import { EV_EXIT, EV_FAULT, EV_VERDICT_SHIFT, EV_WORD_SHIFT, type Vm } from '../vm.ts';
+import { EV_EXIT, EV_FAULT, EV_OFFSET_SHIFT, EV_REFUSED, EV_VALUE_SHIFT, type Vm } from '../vm.ts';
 import { CR0_PG, type Regs } from '../x86/regs.ts';
 import { AccessHits, offsetOf, tlbEntryOf } from './access-hits.ts';
-import { AccessLane, isRefusal, recordRefusal } from './access-lane.ts';
+import { AccessLane, isRefusal } from './access-lane.ts';
 import {
   AccessSteps,
   WAY_DEVICE_LOAD,
@@ -26,7 +26,7 @@ import {
   WAY_STORE_REFUSED,
 } from './access-steps.ts';
 import { APIC_GFN } from './emulate-ops.ts';
-import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_MAP } from './fault-path.ts';
+import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_HVA_OK, V_MAP } from './fault-path.ts';
 import type { Mmu } from './mmu.ts';
 import { directPtePrefetch } from './prefetch.ts';
 import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from './stage2.ts';
@@ -107,9 +107,11 @@ export class AccessBatch {
     const vm = this.#begin();
     const before = this.exits;
     let i = from;
-    while (i < n && this.exits + this.#lane.exits === before) {
+    while (i < n && this.exits === before) {
       i = this.#hits.write(vm, list, mask, i, n);
-      if (i < n) i = this.#writesFrom(list, mask, i, i + 1);
+      if (i >= n) break;
+      i = this.#writesFrom(list, mask, i, i + 1);
+      this.exits += this.#lane.settle(this.#steps);
     }
     this.#settle();
     return this.exits === before ? -1 : i;
@@ -183,8 +185,10 @@ export class AccessBatch {
     const action = verdict & V_ACTION;
     if (action === V_EFAULT || isRefusal(word, verdict, write)) {
       this.exits = (this.exits + 1) | 0;
-      this.#steps.count(action === V_EFAULT ? WAY_EFAULT : WAY_STORE_REFUSED);
-      recordRefusal(this.#vm, word, verdict, gfn, off, value);
+      const faulted = (verdict & V_HVA_OK) !== 0 ? WAY_STORE_FAULTED : WAY_STORE_REFUSED;
+      this.#steps.count(action === V_EFAULT ? WAY_EFAULT : faulted);
+      const kind = EV_REFUSED | ((value & 0xff) << EV_VALUE_SHIFT);
+      this.#vm.record(kind, word, gfn, verdict | (off << EV_OFFSET_SHIFT));
       return NO_DEVICE;
     }
     assert(action === V_EMULATE || action === V_EMULATE_MMIO, 'a verdict that needs a vCPU to wait');
@@ -220,12 +224,8 @@ export class AccessBatch {
     this.exits = (this.exits + 1) | 0;
     if (isWrite) this.#steps.count(device ? WAY_DEVICE_STORE : WAY_STORE_REFUSED);
     else this.#steps.count(device ? WAY_DEVICE_LOAD : WAY_LOAD_REFUSED);
-    vm.record(
-      EV_EXIT,
-      KVM_EXIT_MMIO | (write << EV_WORD_SHIFT),
-      gfn,
-      off | ((value & 0xff) << EV_VERDICT_SHIFT),
-    );
+    const data = isWrite ? (value & 0xff) << EV_VALUE_SHIFT : 0;
+    vm.record(EV_EXIT, KVM_EXIT_MMIO | data, gfn, off | (write << EV_OFFSET_SHIFT));
     return NO_DEVICE;
   }
 }

@@ -170,7 +170,6 @@ export class KvmEmulateOps implements EmulateOps {
 
   /** emulator_read_write_onepage(). */
   #onePage(linear: number, n: number, at: number, write: boolean): number {
-    const { vm } = this.#mmu;
     let gpa = this.gpaValue;
     const known = this.gpaAvailable && linear % 4096 === gpa % 4096 && this.canUseGpa();
     let device = false;

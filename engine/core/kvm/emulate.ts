@@ -17,6 +17,7 @@ import type { Emulator } from '../x86/emulator.ts';
 import { EMULATION_FAILED, EMULATION_RESTART } from '../x86/ports.ts';
 import type { Regs } from '../x86/regs.ts';
 import type { KvmEmulateOps } from './emulate-ops.ts';
+import { UD_VECTOR } from './exceptions.ts';
 import { V_FAILURE_SHIFT, V_REEXECUTE } from './fault-path.ts';
 import type { LifeRecorder } from './life.ts';
 import type { MmioState } from './mmio.ts';
@@ -32,8 +33,6 @@ export const EMULTYPE_NO_DECODE = 4;
 export const EMULTYPE_TRAP_UD = 8;
 /** The store hit a page table used for its own translation (EMULTYPE_WRITE_PF_TO_SP). */
 export const EMULTYPE_WRITE_PF_TO_SP = 16;
-
-const UD_VECTOR = 6;
 
 /** What the vCPU does next. */
 export const ENTER_GUEST = 1;
@@ -110,7 +109,7 @@ export class Emulation {
   }
 
   #execute(address: number, type: number): number {
-    const { emulator, mmu } = this.#vcpu;
+    const { emulator } = this.#vcpu;
     let result = EMULATION_RESTART;
     // A string instruction restarts at most once an element, and returns to the guest every 1,024 of them.
     for (let i = 0; i <= 1024 && result === EMULATION_RESTART; i++) {

@@ -36,6 +36,8 @@ export const SLOT_PTE_OFFSET = 3;
 export const SLOT_DIRTY = 4;
 /** The record's number, which it keeps whatever slot it describes. */
 const SLOT_NUMBER = 5;
+/** Directory of the backing's pages where the slot's mapping shares a memfd, else 0: what a host fault reads. */
+export const SLOT_PAGES = 6;
 const SLOT_INTS = 8;
 
 /** A slot as the ioctl sees it. */
@@ -165,6 +167,8 @@ export class Memslots {
     h[at + SLOT_PTE_OFFSET] =
       slot.mapping === undefined ? 0 : slot.userspaceAddr / PAGE_SIZE - slot.mapping.startHvn;
     h[at + SLOT_DIRTY] = 0;
+    const shared = slot.mapping?.shared === true && slot.mapping.backing.kind === 'shm';
+    h[at + SLOT_PAGES] = shared ? slot.mapping.backing.pages : 0;
     const logs = (slot.flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0;
     if (logs) {
       const bitmap = this.#vm.alloc(Math.ceil(slot.npages / 32));

@@ -11,6 +11,7 @@ import { type AddressSpace, PTE_FACTS, PTE_FRAME_SHIFT } from '../host/address-s
 import { EV_FAULT, type Vm, WORDS } from '../vm.ts';
 import {
   V_ACTION,
+  V_ASYNC,
   V_EFAULT,
   V_EMULATE,
   V_EMULATE_MMIO,
@@ -164,6 +165,7 @@ export class Mmu extends MmioInfo {
     const verdict = this.decide(gfn, write);
     this.vm.record(EV_FAULT, this.word, gfn, verdict);
     if ((verdict & V_ACTION) === V_MAP) this.faultInFrame(gfn, verdict);
+    else if ((verdict & V_ACTION) === V_ASYNC) this.#completeAsync(gfn);
     return verdict;
   }
 
@@ -193,6 +195,16 @@ export class Mmu extends MmioInfo {
     const hvn = slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn;
     const mapping = this.host.find(hvn)!;
     return this.host.faultIn(mapping, hvn - mapping.startHvn, write) >>> PTE_FRAME_SHIFT;
+  }
+
+  /**
+   * An asynchronous fault from set-up to ready: the read that the nowait attempt began is done while the vCPU
+   * sleeps (KVM_REQ_APF_HALT), and the guest faults once more. A page that no read brings stays away.
+   */
+  #completeAsync(gfn: number): void {
+    const slot = this.slots.slotOfRecord(slotRecordOf(this.vm, gfn))!;
+    const hvn = slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn;
+    this.host.completeRead(hvn);
   }
 
   /** make_spte(): the entry that a V_MAP verdict allows; logs the page if it may be written. */

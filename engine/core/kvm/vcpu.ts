@@ -17,7 +17,7 @@ import {
   PFERR_WRITE,
 } from '../../abi.ts';
 import { assert } from '../../assert.ts';
-import { F_WRITE } from '../../facts.ts';
+import { F_APF, F_WRITE } from '../../facts.ts';
 import type { ExitRecord, VcpuSetup } from '../../machine.ts';
 import type { FaultPolicy } from '../../policy.ts';
 import { STEP_INDEX } from '../../steps.ts';
@@ -34,7 +34,7 @@ import {
   CPU_EXIT_UD,
   CPU_OK,
 } from '../x86/ports.ts';
-import { CR0_PG, CS, RAX, RCX, RDI, Regs, RSI, RSP } from '../x86/regs.ts';
+import { CR0_PG, CS, IF, RAX, Regs } from '../x86/regs.ts';
 import {
   EMULTYPE_ALLOW_RETRY_PF,
   EMULTYPE_NO_DECODE,
@@ -51,26 +51,25 @@ import {
   PENDING_PIO_IN,
 } from './emulate.ts';
 import { KvmEmulateOps } from './emulate-ops.ts';
+import { ExceptionQueue, PF_VECTOR } from './exceptions.ts';
+import { exitSays } from './exit-words.ts';
 import { GuestBus } from './guest-bus.ts';
-import { ACCESS_READ, WALK_OK } from './guest-walk.ts';
+import { ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
 import type { LifeRecorder } from './life.ts';
 import { MmioState } from './mmio.ts';
 import { type Mmu, PF_EFAULT, PF_EMULATE, PF_FIXED } from './mmu.ts';
+import { Patience } from './patience.ts';
 import { directPtePrefetch } from './prefetch.ts';
 import { PF_INJECT, ShadowTables } from './shadow.ts';
 import { SoftWalk } from './soft-walk.ts';
 
-/** VM exits in a row after which a guest that has not moved is taken for one that never will. */
-const STUCK_EXITS = 256;
-/** What a VM exit weighs against the budget, in guest instructions of this core. */
-const EXIT_WEIGHT = 64;
-/**
- * What a store into the page being executed weighs: a translating processor, like the one under the recorded
- * kernels, throws away and makes again all it knows of that page.
- */
-const CODE_WRITE_WEIGHT = 4096;
-const DF_VECTOR = 8;
-const PF_VECTOR = 14;
+/** What a vCPU is made with. */
+export interface VcpuOptions {
+  /** Work one KVM_RUN may take, in guest instructions; see patience.ts. */
+  readonly budget: number;
+  /** A local APIC in the kernel (KVM_CREATE_IRQCHIP): asynchronous page faults become possible. */
+  readonly irqchip: boolean;
+}
 
 /** One vCPU. */
 export class Vcpu implements EmulationHost {
@@ -88,28 +87,21 @@ export class Vcpu implements EmulationHost {
   pending = PENDING_NONE;
   /** Faults given to the guest as its own. */
   guestFaults = 0;
-  asyncFaults = 0;
   readonly #policy: FaultPolicy;
   readonly #walk: SoftWalk;
-  readonly #budget: number;
-  /** A queued exception, or -1. */
-  #vector = -1;
-  #errorCode = -1;
-  /** The exception whose delivery ended in the fault being handled, or -1. */
-  #undelivered = -1;
-  #tripleFault = false;
-  /** Progress at the last look, and how many VM exits ago that was. */
-  #progress = -1;
-  #stuck = 0;
+  readonly #exceptions = new ExceptionQueue();
+  readonly #patience: Patience;
+  readonly #irqchip: boolean;
 
-  constructor(mmu: Mmu, exit: ExitRecord, policy: FaultPolicy, life: LifeRecorder, budget: number) {
+  constructor(mmu: Mmu, exit: ExitRecord, policy: FaultPolicy, life: LifeRecorder, options: VcpuOptions) {
     this.mmu = mmu;
     this.exit = exit;
     this.life = life;
     this.#policy = policy;
-    this.#budget = budget;
+    this.#irqchip = options.irqchip;
     this.bus = new GuestBus(mmu.vm, this.regs);
     this.cpu = new Cpu(this.regs, this.bus);
+    this.#patience = new Patience(this.cpu, this.regs, options.budget);
     this.#walk = new SoftWalk(mmu);
     this.ops = new KvmEmulateOps(mmu, this.regs, this.mmio, this.#walk);
     this.emulator = new Emulator(this.regs, this.ops);
@@ -126,27 +118,17 @@ export class Vcpu implements EmulationHost {
   setup(setup: VcpuSetup): void {
     this.regs.setup(setup);
     this.pending = PENDING_NONE;
-    this.clearExceptionQueue();
-    this.#tripleFault = false;
+    this.#exceptions.reset();
     this.mmu.vm.flushTlb();
   }
 
-  /** kvm_multiple_exception(): on top of one whose delivery faulted, it may become a double or triple fault. */
   queueException(vector: number, errorCode: number): void {
     this.mmu.vm.count(STEP_INDEX.inject);
-    const before = this.#undelivered;
-    this.#undelivered = -1;
-    if (before === DF_VECTOR) this.#tripleFault = true;
-    const double = isContributory(vector)
-      ? isContributory(before) || before === PF_VECTOR
-      : vector === PF_VECTOR && before === PF_VECTOR;
-    this.#vector = double ? DF_VECTOR : vector;
-    this.#errorCode = double ? 0 : errorCode;
+    this.#exceptions.queue(vector, errorCode);
   }
 
   clearExceptionQueue(): void {
-    this.#vector = -1;
-    this.#undelivered = -1;
+    this.#exceptions.clear();
   }
 
   isDirect(): boolean {
@@ -158,45 +140,33 @@ export class Vcpu implements EmulationHost {
     if (gpa >= 0) this.shadow?.unprotect(Math.floor(gpa / 4096));
   }
 
+  /** kvm_mmu_gva_to_gpa_write() where the fault's address is linear: it sets accessed and dirty bits. */
   faultGpa(address: number): number {
     if (this.isDirect()) return address;
-    return this.#walk.walk(this.regs, address, ACCESS_READ) === WALK_OK ? this.#walk.gpa : -1;
+    return this.#walk.walk(this.regs, address, ACCESS_WRITE) === WALK_OK ? this.#walk.gpa : -1;
   }
 
   /** KVM_RUN: 0 with `exit` filled, or -errno. */
   run(): number {
     let next = this.#completeUserspaceIo();
-    let left = this.#budget;
-    this.#stuck = 0;
+    this.#patience.begin();
     while (next === ENTER_GUEST) {
-      const { instructions, codeWrites } = this.cpu;
-      const why = this.#enterGuest(left);
-      left -= this.cpu.instructions - instructions + EXIT_WEIGHT;
-      left -= (this.cpu.codeWrites - codeWrites) * CODE_WRITE_WEIGHT;
+      const why = this.#enterGuest();
       if (why !== CPU_OK) next = this.#handleExit(why);
-      if (next === ENTER_GUEST && (left <= 0 || this.#isStuck())) return this.#livelock();
+      if (next === ENTER_GUEST && this.#patience.isOver()) return this.#livelock();
     }
     this.mmu.vm.count(STEP_INDEX['userspace-exit']);
     this.mmu.vm.count(STEP_INDEX.syscall);
-    if (next < 0) {
-      if (this.life.open) this.life.exited('returns -EFAULT: userspace learns neither address nor data');
-    }
     if (next >= 0) this.#tellExit();
+    else if (this.life.open) this.life.exited('returns -EFAULT: userspace learns neither address nor data');
     this.mmu.vm.record(EV_EXIT, next < 0 ? next : this.exit.reason, this.exit.physAddr, this.exit.len);
     return next < 0 ? next : 0;
   }
 
-  #enterGuest(budget: number): number {
+  #enterGuest(): number {
     this.mmu.vm.count(STEP_INDEX['world-switch']);
-    if (this.#vector >= 0) {
-      if (this.#tripleFault) return CPU_EXIT_SHUTDOWN;
-      const why = this.cpu.deliver(this.#vector, this.#errorCode);
-      // An event whose delivery faulted is delivered again after the fault is served.
-      this.#undelivered = why === CPU_EXIT_NPF ? this.#vector : -1;
-      if (why !== CPU_OK) return why;
-      this.#vector = -1;
-    }
-    return this.cpu.run(Math.max(1, budget));
+    const why = this.#exceptions.deliver(this.cpu);
+    return why === CPU_OK ? this.cpu.run(this.#patience.left) : why;
   }
 
   #handleExit(why: number): number {
@@ -229,6 +199,7 @@ export class Vcpu implements EmulationHost {
     const address = direct ? npfGpa : npfLinear;
     const access = write ? 'write' : (npfCode & PFERR_FETCH) !== 0 ? 'fetch' : 'read';
     if (this.life.wanted) this.life.begin(this.regs.rip, address, access, this.#describe());
+    this.mmu.apf = this.#canTakeAsyncFault() ? F_APF : 0;
     let result = PF_FIXED;
     if ((npfCode & PFERR_RSVD) !== 0 && this.#mmioPageFault(address, direct)) result = PF_EMULATE;
     else {
@@ -248,6 +219,11 @@ export class Vcpu implements EmulationHost {
     const retry = this.#mmioInCache(address, direct) ? 0 : EMULTYPE_ALLOW_RETRY_PF;
     const selfMap = !direct && this.shadow!.writesOwnTable ? EMULTYPE_WRITE_PF_TO_SP : 0;
     return this.emulation.emulate(address, EMULTYPE_PF | retry | selfMap);
+  }
+
+  /** kvm_can_do_async_pf(): an APIC to wake the vCPU with, interrupts on, nothing on its way to the guest. */
+  #canTakeAsyncFault(): boolean {
+    return this.#irqchip && (this.regs.eflags & IF) !== 0 && this.#exceptions.empty;
   }
 
   /** The instruction at rip, as far as the processor has it at hand. */
@@ -317,7 +293,7 @@ export class Vcpu implements EmulationHost {
   }
 
   #completeMmio(): number {
-    const { exit, mmio, mmu } = this;
+    const { exit, mmio } = this;
     if (!mmio.complete(exit)) {
       mmio.fillExit(exit);
       this.pending = PENDING_MMIO;
@@ -353,18 +329,6 @@ export class Vcpu implements EmulationHost {
     if (life.open) life.exited(exitSays(exit));
   }
 
-  /** Has the guest moved since the last VM exit? Registers that a string instruction advances count. */
-  #isStuck(): boolean {
-    const g = this.regs.gpr;
-    const strings = g[2 * RCX]! + g[2 * RSI]! * 3 + g[2 * RDI]! * 5 + g[2 * RSP]! * 7;
-    const progress = this.cpu.instructions * 11 + this.regs.rip * 13 + strings;
-    if (progress !== this.#progress) {
-      this.#progress = progress;
-      this.#stuck = 0;
-    }
-    return ++this.#stuck > STUCK_EXITS;
-  }
-
   /** A guest that goes nowhere is stopped, as a VMM's signal would stop it. */
   #livelock(): number {
     if (this.life.open)
@@ -375,22 +339,4 @@ export class Vcpu implements EmulationHost {
   }
 }
 
-/** exception_class(): #DE, #TS, #NP, #SS and #GP. */
-const isContributory = (vector: number): boolean => vector === 0 || (vector >= 10 && vector <= 13);
-
 const mask = (shown: number, byte: number): number => (shown > byte ? -1 : 0);
-
-function exitSays(exit: ExitRecord): string {
-  switch (exit.reason) {
-    case KVM_EXIT_MMIO:
-      return `KVM_EXIT_MMIO: ${exit.isWrite ? 'write' : 'read'} of ${exit.len} at ${exit.physAddr.toString(16)}`;
-    case KVM_EXIT_IO:
-      return `KVM_EXIT_IO: port ${exit.port.toString(16)}`;
-    case KVM_EXIT_HLT:
-      return 'KVM_EXIT_HLT';
-    case KVM_EXIT_SHUTDOWN:
-      return 'KVM_EXIT_SHUTDOWN';
-    default:
-      return 'KVM_EXIT_INTERNAL_ERROR, suberror 1';
-  }
-}
