@@ -19,6 +19,7 @@ import type { Regs } from '../x86/regs.ts';
 import type { KvmEmulateOps } from './emulate-ops.ts';
 import { UD_VECTOR } from './exceptions.ts';
 import { V_FAILURE_SHIFT, V_REEXECUTE } from './fault-path.ts';
+import { ACCESS_READ, ACCESS_WRITE } from './guest-walk.ts';
 import type { LifeRecorder } from './life.ts';
 import type { MmioState } from './mmio.ts';
 import type { Mmu } from './mmu.ts';
@@ -58,8 +59,11 @@ export interface EmulationHost {
   queueException(vector: number, errorCode: number): void;
   /** kvm_clear_exception_queue(): emulation begins, what was being delivered is forgotten. */
   clearExceptionQueue(): void;
-  /** The guest-physical address behind a fault's address: itself, or a walk under shadow paging; -1 if unmapped. */
-  faultGpa(address: number): number;
+  /**
+   * The guest-physical address behind a fault's address: itself, or a walk under shadow paging; -1 if unmapped. A
+   * walk for write sets dirty bits, as kvm_mmu_gva_to_gpa_write() does.
+   */
+  faultGpa(address: number, access: number): number;
   /** kvm_mmu_unprotect_page(): the page is no longer shadowed as a guest page table, so it may be written. */
   unprotect(address: number): void;
   /** The fault address is guest-physical (`root_role.direct`). */
@@ -207,7 +211,7 @@ export class Emulation {
   /** reexecute_instruction(): the series decides, from the facts of the page that faulted. */
   #reexecute(address: number, type: number): boolean {
     if ((type & EMULTYPE_ALLOW_RETRY_PF) === 0) return false;
-    const gpa = this.#vcpu.faultGpa(address);
+    const gpa = this.#vcpu.faultGpa(address, ACCESS_WRITE);
     if (gpa < 0) return true;
     const word = this.#vcpu.mmu.wordOf(Math.floor(gpa / 4096), F_WRITE);
     const verdict = this.#vcpu.mmu.vm.verdicts[word]!;
@@ -229,7 +233,7 @@ export class Emulation {
   #failure(address: number, type: number, where: string): number {
     const { mmu, exit, life, regs } = this.#vcpu;
     this.failed++;
-    const gpa = (type & EMULTYPE_PF) !== 0 ? this.#vcpu.faultGpa(address) : -1;
+    const gpa = (type & EMULTYPE_PF) !== 0 ? this.#vcpu.faultGpa(address, ACCESS_READ) : -1;
     const word = gpa < 0 ? 0 : mmu.wordOf(Math.floor(gpa / 4096), F_WRITE);
     // Only an access that faulted can leave any other way: the series knows nothing of other failures.
     const fault = (type & EMULTYPE_PF) !== 0;

@@ -136,14 +136,13 @@ export class Vcpu implements EmulationHost {
   }
 
   unprotect(address: number): void {
-    const gpa = this.faultGpa(address);
+    const gpa = this.faultGpa(address, ACCESS_WRITE);
     if (gpa >= 0) this.shadow?.unprotect(Math.floor(gpa / 4096));
   }
 
-  /** kvm_mmu_gva_to_gpa_write() where the fault's address is linear: it sets accessed and dirty bits. */
-  faultGpa(address: number): number {
+  faultGpa(address: number, access: number): number {
     if (this.isDirect()) return address;
-    return this.#walk.walk(this.regs, address, ACCESS_WRITE) === WALK_OK ? this.#walk.gpa : -1;
+    return this.#walk.walk(this.regs, address, access) === WALK_OK ? this.#walk.gpa : -1;
   }
 
   /** KVM_RUN: 0 with `exit` filled, or -errno. */
