@@ -1,11 +1,8 @@
 /** Recorded cases, one JSON object a line, plain or gzipped: read and checked line by line. */
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
 import type { OracleCase } from '../scenarios/conform-case.ts';
-import { check, parseJson, unreadable } from './input.ts';
-import { firstLine, UsageError } from './io.ts';
+import { check, parseJson, readText } from './input.ts';
+import { UsageError } from './io.ts';
 
 const int = z.int();
 const hex = z.string().regex(/^([0-9a-f]{2})*$/i, 'has to be pairs of hex digits');
@@ -54,23 +51,7 @@ const recordedCase = z.looseObject({
 
 /** Reads a file of cases. */
 export async function readCases(path: string, cwd: string): Promise<readonly OracleCase[]> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(resolve(cwd, path));
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-  return parseCases(unpack(path, bytes), path);
-}
-
-/** Unpacks what begins like gzip, whatever it is called. */
-export function unpack(path: string, bytes: Buffer): string {
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString('utf8');
-  try {
-    return gunzipSync(bytes).toString('utf8');
-  } catch (error) {
-    throw new UsageError(`${path}: damaged gzip file: ${firstLine(error)}`);
-  }
+  return parseCases(await readText(path, cwd), path);
 }
 
 /** Cases out of text; `where` names it in messages. */

@@ -1,12 +1,9 @@
 /** Measured costs and profiles from files: read, run on the core, and held against each other. */
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { CostProfile } from '../engine/cost.ts';
 import { LINUX_61_NPT } from '../engine/profiles/linux-6.1-npt.ts';
 import type { Calibration } from '../scenarios/calibrate.ts';
 import type { ProbedCosts } from '../scenarios/costs-file.ts';
-import { unpack } from './case-file.ts';
-import { check, parseJson, readJson, unreadable } from './input.ts';
+import { check, parseJson, readJson, readText } from './input.ts';
 import { UsageError } from './io.ts';
 import { byName } from './names.ts';
 
@@ -52,14 +49,6 @@ export async function probeFile(
     unit: file.unit?.split(' ', 1)[0] ?? 'instructions',
     overhead: file.tscRead ?? 0,
   };
-}
-
-async function readText(path: string, cwd: string): Promise<string> {
-  try {
-    return unpack(path, await readFile(resolve(cwd, path)));
-  } catch (error) {
-    throw error instanceof UsageError ? error : unreadable(path, error);
-  }
 }
 
 /** What makes a machine behave like a recorded kernel, by the kernel's name. */

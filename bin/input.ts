@@ -1,6 +1,7 @@
 /** Reading what a user names: files of text and JSON, with one clear line when there is something wrong with them. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import type { ZodType } from 'zod';
 import { errorCode, firstLine, UsageError } from './io.ts';
 
@@ -11,9 +12,20 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of its path is a file',
 };
 
-/** Why a file could not be read, in one line. */
-export function unreadable(path: string, error: unknown): UsageError {
-  return new UsageError(`${path}: ${REASONS[errorCode(error) ?? ''] ?? firstLine(error)}`);
+/** The file's text; what begins like gzip is unpacked, whatever it is called. */
+export async function readText(path: string, cwd: string): Promise<string> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(resolve(cwd, path));
+  } catch (error) {
+    throw new UsageError(`${path}: ${REASONS[errorCode(error) ?? ''] ?? firstLine(error)}`);
+  }
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString('utf8');
+  try {
+    return gunzipSync(bytes).toString('utf8');
+  } catch (error) {
+    throw new UsageError(`${path}: damaged gzip file: ${firstLine(error)}`);
+  }
 }
 
 /** JSON out of text; `where` names it in the message. */
@@ -27,12 +39,7 @@ export function parseJson(text: string, where: string): unknown {
 
 /** The file's JSON, checked against a schema; `what` says what it should have been, for the message. */
 export async function readJson<T>(path: string, cwd: string, schema: ZodType<T>, what: string): Promise<T> {
-  let text: string;
-  try {
-    text = await readFile(resolve(cwd, path), 'utf8');
-  } catch (error) {
-    throw unreadable(path, error);
-  }
+  const text = await readText(path, cwd);
   return check(parseJson(text, path), schema, `${path}: not ${what}`);
 }
 
