@@ -265,15 +265,9 @@ describe('words', () => {
   });
 
   test('nothing is left undone, silenced or skipped', () => {
-    // Spelled in two halves, so that this file does not find itself.
-    const words = [
-      'TO' + 'DO',
-      'FIX' + 'ME',
-      'XX' + 'X',
-      'as a' + 'ny',
-      '@ts-ig' + 'nore',
-      '@ts-no' + 'check',
-    ];
+    // Spelled with a gap, so that this file does not find itself.
+    const gaps = ['TO_DO', 'FIX_ME', 'XX_X', 'as a_ny', '@ts-ig_nore', '@ts-no_check'];
+    const words = gaps.map((w) => w.replace('_', ''));
     const patterns = [...words.map((w) => `(^|[^\\w])${w}`), `(test|it|describe)\\.(sk${'ip'}|on${'ly'})\\(`];
     const left = SOURCES.flatMap((s) =>
       patterns
