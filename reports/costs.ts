@@ -4,7 +4,7 @@
  */
 import type { CostProfile } from '../engine/cost.ts';
 import type { Calibration, Residual } from '../scenarios/calibrate.ts';
-import type { Run, ScenarioInfo } from '../scenarios/comparison.ts';
+import type { Comparison, Run, ScenarioInfo } from '../scenarios/comparison.ts';
 import type { PredictedProbe } from '../scenarios/costs-file.ts';
 import { textTable, wrap } from './table.ts';
 import { count, perOperation } from './words.ts';
@@ -146,6 +146,19 @@ function worstFirst(residuals: readonly Residual[]): readonly Residual[] {
   return residuals.toSorted(
     (a, b) => Number(a.noisy) - Number(b.noisy) || Math.abs(b.error) - Math.abs(a.error),
   );
+}
+
+/** The question of the thread in numbers: telling reasons in gup, or a flag on the slot? */
+const ASKED = ['gup-nowait-reasons', 'readonly-memslot'] as const;
+
+/**
+ * How the prices of two strategies of a scenario differ: of the two that were run if there are just two, else of
+ * the thread's two. Undefined where one of them was not priced.
+ */
+export function costSentence(c: Comparison, scenario: ScenarioInfo): string | undefined {
+  const runs = c.runs.filter((r) => r.scenario === scenario.name);
+  const [a, b] = runs.length === 2 ? runs : ASKED.map((name) => runs.find((r) => r.strategy === name));
+  return a === undefined || b === undefined ? undefined : dearerThan(a, b, scenario);
 }
 
 /** How much dearer one operation is in run `a` than in run `b`, and by which steps; undefined without prices. */

@@ -14,6 +14,7 @@ import {
   type ScenarioInfo,
 } from '../scenarios/comparison.ts';
 import { claimsText } from './claims.ts';
+import { costSentence } from './costs.ts';
 import { visible } from './escape.ts';
 import type { ReportOptions } from './options.ts';
 import { claimsSentence, summarize, verdict } from './summary.ts';
@@ -134,6 +135,7 @@ function scenarioText(c: Comparison, scenario: ScenarioInfo, width: number, pain
     ...notes(c, runs, width, paint),
     '',
     ...sentences(runs, width),
+    ...wrap(costSentence(c, scenario) ?? '', width, '    ').filter(Boolean),
   ];
 }
 
@@ -147,6 +149,7 @@ export function scenarioTables(c: Comparison, scenario: ScenarioInfo, width: num
     ...notes(c, runs, width, paint),
     '',
     ...sentences(runs, width),
+    ...wrap(costSentence(c, scenario) ?? '', width, '    ').filter(Boolean),
   ];
 }
 

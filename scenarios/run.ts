@@ -1,5 +1,6 @@
 /** One run: a scenario under a strategy on a fresh machine, judged and put into a `Run`. */
 import type { Machine, Paging, VcpuRegs } from '../engine/machine.ts';
+import type { StepCounts } from '../engine/observation.ts';
 import type { Strategy } from '../strategies/strategy.ts';
 import { because } from './because.ts';
 import { checkClaims, predictionsOf } from './claims.ts';
@@ -68,6 +69,7 @@ export const exitsMaxOf = ({ scenario, params }: Program): number =>
 export function runProgram(program: Program, strategy: Strategy, paging: Paging, machine: Machine): Run {
   const { scenario, params } = program;
   const vmm = bootProgram(program, strategy, machine);
+  const booted = machine.observe().steps;
   const ending = drive(vmm, scenario, params, exitsMaxOf(program));
   // What the machine saw is taken before the VMM looks at the memory.
   const observation = machine.observe();
@@ -78,7 +80,7 @@ export function runProgram(program: Program, strategy: Strategy, paging: Paging,
   const measured = { fate, exits: ending.exits, slotOps: vmm.slotOps, operations, romIntact: intact };
   const observed = { ...faultCounts(observation.faults), ...vmm.notes, ...scenario.observe?.(vmm, regs) };
   const row = scenario.claims({ params, paging })[strategy.name];
-  const steps = Object.values(observation.steps).reduce((sum, n) => sum + n, 0);
+  const steps = stepsSince(observation.steps, booted);
   return {
     scenario: scenario.name,
     strategy: strategy.name,
@@ -97,12 +99,12 @@ export function runProgram(program: Program, strategy: Strategy, paging: Paging,
       romIntact: intact,
       tablesInRom: scenario.cr3 !== undefined && vmm.placeAt(scenario.cr3)?.kind === 'rom',
       decisions: observation.decisions,
-      steps: observation.steps,
+      steps,
     }),
     faults: observation.faults,
     decisions: observation.decisions,
-    steps: observation.steps,
-    stepsPerOperation: operations === 0 ? 0 : steps / operations,
+    steps,
+    stepsPerOperation: operations === 0 ? 0 : totalOf(steps) / operations,
     predictions: row === undefined ? [] : predictionsOf(row, measured, observed),
     claims: row === undefined ? [] : checkClaims(row, measured, observed),
     life: machine.life(LIFE_MAX),
@@ -110,6 +112,12 @@ export function runProgram(program: Program, strategy: Strategy, paging: Paging,
     digest: observation.digest,
   };
 }
+
+/** Steps of the run alone: setting the memory up is no part of it. */
+const stepsSince = (now: StepCounts, before: StepCounts): StepCounts =>
+  Object.fromEntries(Object.entries(now).map(([step, n]) => [step, n - (before[step] ?? 0)]));
+
+const totalOf = (steps: StepCounts): number => Object.values(steps).reduce((sum, n) => sum + n, 0);
 
 /** A finished guest is `ok` only if the ROM holds what it should and the guest read what it should. */
 function judge(

@@ -145,6 +145,10 @@ export class Emulation {
       if (life.open) life.note('x86_emulate_insn()', 'emulated; the guest goes on');
       return ENTER_GUEST;
     }
+    if (life.open) {
+      const who = mmio.isWrite ? 'takes the store: it leaves as MMIO' : 'answers the load: userspace has to';
+      life.note('x86_emulate_insn()', `no memory ${who}`);
+    }
     // A store's registers are written back before userspace sees it; a load's instruction runs again after.
     if (mmio.isWrite) this.#commit();
     this.#vcpu.pending = PENDING_MMIO;

@@ -75,13 +75,14 @@ export class LifeRecorder {
     if (!this.#open || last === undefined) return;
     if (last.head.facts === '') last.head = { ...last.head, facts: describeFacts(word) };
     // The page was mapped before the path is told: that is the work of its last entry, not of its first.
-    const mapped = MAPPING.map((step) => this.#since(step));
+    const mapped = MAPPING.flatMap((step) => this.#since(step));
     walkFault(word, kvm, (at, says, step, decision) => {
       if (decision === undefined) this.#push({ at, says }, step);
       else this.decided(at, says, decision, word, step);
     });
-    const end = last.steps.pop();
-    if (end !== undefined) last.steps.push({ ...end, work: [...(end.work ?? []), ...mapped.flat()] });
+    const end = last.steps.at(-1);
+    if (end === undefined || mapped.length === 0) return;
+    last.steps[last.steps.length - 1] = { ...end, work: [...(end.work ?? []), ...mapped] };
   }
 
   /** A decision was taken for this word. */
