@@ -17,6 +17,7 @@ import {
   V_EMULATE_MMIO,
   V_MAP,
   walkFault,
+  writablePfn,
 } from './kvm/fault-path.ts';
 import type { Vcpu } from './kvm/vcpu.ts';
 import { STEP_COUNTS, type Vm, WORDS } from './vm.ts';
@@ -39,16 +40,22 @@ interface Counts {
 /** Takes the counts of a vCPU and the digest of its machine. */
 export function observe(vcpu: Vcpu, host: AddressSpace, series: readonly Patch[]): Observation {
   const { vm } = vcpu.mmu;
-  const counts = countWords(vm, compileSeries(series).policy);
+  const { policy } = compileSeries(series);
+  const counts = countWords(vm, policy);
   STEPS.forEach((step, i) => {
     counts.steps[step] += vm.h[STEP_COUNTS + i]!;
   });
   const { emulation } = vcpu;
+  for (const [word, times] of emulation.reexecuteWords) {
+    writablePfn(word, policy, (_at, _says, step) => {
+      if (step !== undefined) counts.steps[step] += times;
+    });
+  }
   counts.faults.fixed += vcpu.mmu.fastFixed;
   counts.faults.mmio += vcpu.mmu.mmioFaults;
   counts.faults.retry += emulation.retried;
   counts.faults.emulate -= Math.min(counts.faults.emulate, emulation.retried);
-  counts.faults.guest += vcpu.guestFaults;
+  counts.faults.guest += vcpu.pageFaults.injected;
   counts.decisions.handleEmulationFailure += emulation.failed;
   counts.decisions.reexecuteInstruction += emulation.failed + emulation.reexecuted;
   return {

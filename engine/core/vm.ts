@@ -38,9 +38,16 @@ export const EV_EMULATE = 3;
 export const EV_SLOT = 4;
 export const EV_HOST = 5;
 export const EV_MMIO_DATA = 6;
-/** An access of kvm/access.ts that stage 2 refused: the fault word lies above these bits. */
+/** A store of kvm/access.ts that was refused: word, gfn and verdict as in EV_FAULT; its value and offset above. */
 export const EV_REFUSED = 7;
-export const EV_WORD_SHIFT = 4;
+export const EV_VALUE_SHIFT = 4;
+export const EV_OFFSET_SHIFT = 10;
+
+// Exported names are loaded and checked at every use; the hot methods below use copies, which are folded.
+const RING_AT = RING;
+const RING_END = RING + RING_ENTRIES * 4;
+const RING_WRAP = RING_MASK;
+const STEPS_AT = STEP_COUNTS;
 
 /** The machine's memory. Public fields: the rooms of the core are its methods. */
 export class Vm {
@@ -129,18 +136,18 @@ export class Vm {
 
   /** Counts a step that does not follow from a fault word. */
   count(step: number): void {
-    this.h[STEP_COUNTS + step]!++;
+    this.h[STEPS_AT + step]!++;
   }
 
   /** Records an event: what the digest is taken of. */
   record(kind: number, a: number, b: number, c: number): void {
     const h = this.h;
-    const at = RING + this.ringAt;
+    const at = RING_AT + this.ringAt;
     h[at] = kind;
     h[at + 1] = a;
     h[at + 2] = b;
     h[at + 3] = c;
-    this.ringAt = (this.ringAt + 4) & RING_MASK;
+    this.ringAt = (this.ringAt + 4) & RING_WRAP;
     if (this.ringAt === 0) this.foldRing();
   }
 
@@ -149,10 +156,13 @@ export class Vm {
     const h = this.h;
     let a = this.#hashA;
     let b = this.#hashB;
-    const end = RING + (this.ringAt === 0 ? RING_MASK + 1 : this.ringAt);
-    for (let at = RING + this.#foldedTo; at < end; at += 4) {
-      const x = h[at]! ^ Math.imul(h[at + 1]!, 0x85ebca6b);
-      const y = h[at + 2]! ^ Math.imul(h[at + 3]!, 0xc2b2ae35);
+    const end = this.ringAt === 0 ? RING_END : RING_AT + this.ringAt;
+    for (let at = RING_AT + this.#foldedTo; at < end; at = (at + 4) | 0) {
+      // Kinds are small and operands mostly are: turned by half a word they do not meet.
+      const p = h[(at + 1) | 0]!;
+      const r = h[(at + 3) | 0]!;
+      const x = h[at]! ^ ((p << 12) | (p >>> 20));
+      const y = h[(at + 2) | 0]! ^ ((r << 16) | (r >>> 16));
       a = Math.imul(a ^ x, 0x01000193);
       b = Math.imul(b ^ y ^ (a >>> 15), 0x01000193);
     }

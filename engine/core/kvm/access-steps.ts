@@ -19,6 +19,7 @@ const WAYS: readonly (readonly Step[])[] = [
   EMULATED,
   ['world-switch', 'userspace-exit', 'syscall'],
   [...EMULATED, 'host-fault', ...EXIT],
+  ['world-switch', 'emulate-decode'],
 ];
 
 /** A fault was served and the guest goes on. */
@@ -36,6 +37,8 @@ export const WAY_LOAD_COPIED = 6;
 export const WAY_EFAULT = 7;
 /** The host refused the emulator's copy: a fault of its own. */
 export const WAY_STORE_FAULTED = 8;
+/** retry_instruction(): decoded, and the guest entered again to fault a second time. */
+export const WAY_RETRIED = 9;
 
 const STEPS_OF_WAY = WAYS.map((steps) => Int32Array.from(steps, (s) => STEP_INDEX[s]));
 

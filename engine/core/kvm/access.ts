@@ -4,7 +4,7 @@
  *
  * Faults, verdicts, entries, exits and counters are those of the vCPU's own path (kvm/vcpu.ts, kvm/emulate.ts),
  * whose parts are called here; only decoding and register write-back are left out. The VMM is taken to answer
- * every exit at once: it does nothing about a store, gives 0xff for a load, and steps over what got -EFAULT.
+ * every exit at once: it does nothing about a store, gives 0xff for a load, and steps over what got -EFAULT (a load then reads 0).
  */
 import { GFN_LIMIT, KVM_EXIT_MMIO, PAGE_SHIFT } from '../../abi.ts';
 import { assert } from '../../assert.ts';
@@ -12,7 +12,8 @@ import { F_WRITE } from '../../facts.ts';
 import { EV_EXIT, EV_FAULT, EV_OFFSET_SHIFT, EV_REFUSED, EV_VALUE_SHIFT, type Vm } from '../vm.ts';
 import { CR0_PG, type Regs } from '../x86/regs.ts';
 import { AccessHits, offsetOf, tlbEntryOf } from './access-hits.ts';
-import { AccessLane, isRefusal } from './access-lane.ts';
+import { AccessLane } from './access-lane.ts';
+import { isRefusal } from './access-plain.ts';
 import {
   AccessSteps,
   WAY_DEVICE_LOAD,
@@ -21,6 +22,7 @@ import {
   WAY_FIXED,
   WAY_LOAD_COPIED,
   WAY_LOAD_REFUSED,
+  WAY_RETRIED,
   WAY_STORE_COPIED,
   WAY_STORE_FAULTED,
   WAY_STORE_REFUSED,
@@ -69,7 +71,7 @@ export class AccessBatch {
     this.#mmu = vcpu.mmu;
     this.#regs = vcpu.regs;
     this.#remember = options.rememberRefusals ?? false;
-    this.#lane = new AccessLane(this.#vm, this.#remember);
+    this.#lane = new AccessLane(this.#mmu, this.#remember);
   }
 
   /** Loads a byte of page `list[i & mask]` for every i below n; returns the sum of what was read. */
@@ -84,6 +86,10 @@ export class AccessBatch {
       if (this.#lanes) {
         i = this.#lane.run(list, mask, i, n, 0);
         sum = (sum + this.#lane.sum) | 0;
+        if (i < n) {
+          i = this.#lane.devices(list, mask, i, n, 0);
+          sum = (sum + this.#lane.sum) | 0;
+        }
       }
       if (i > from) continue;
       sum = (sum + this.#miss(list[i & mask]!, offsetOf(i), 0, 0)) | 0;
@@ -122,6 +128,8 @@ export class AccessBatch {
     let i = this.#hits.write(this.#vm, list, mask, from, n);
     if (this.#remember && i < n) i = this.#lane.replay(list, mask, i, n);
     if (this.#lanes && i < n) i = this.#lane.run(list, mask, i, n, F_WRITE);
+    if (this.#lanes && i < n) i = this.#lane.coldStores(list, mask, i, n);
+    if (this.#lanes && i < n) i = this.#lane.devices(list, mask, i, n, F_WRITE);
     if (i > from || i >= n) return i;
     this.#miss(list[i & mask]!, offsetOf(i), F_WRITE, i);
     return (i + 1) | 0;
@@ -189,11 +197,17 @@ export class AccessBatch {
       this.#steps.count(action === V_EFAULT ? WAY_EFAULT : faulted);
       const kind = EV_REFUSED | ((value & 0xff) << EV_VALUE_SHIFT);
       this.#vm.record(kind, word, gfn, verdict | (off << EV_OFFSET_SHIFT));
-      return NO_DEVICE;
+      return 0;
     }
     assert(action === V_EMULATE || action === V_EMULATE_MMIO, 'a verdict that needs a vCPU to wait');
     this.#vm.record(EV_FAULT, word, gfn, verdict);
     if (action === V_EMULATE_MMIO) mmu.rememberMmio(gfn * 4096, gfn, spte);
+    else if (write === 0 && !mmu.matchesMmioGfn(gfn)) {
+      // A load is no page-table write: KVM lets the guest try once more before it emulates.
+      this.#steps.count(WAY_RETRIED);
+      mmu.decide(gfn, write);
+      this.#vm.record(EV_FAULT, word, gfn, verdict);
+    }
     return this.#emulate(gfn, off, write, value);
   }
 

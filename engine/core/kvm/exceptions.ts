@@ -2,7 +2,9 @@
 import type { Cpu } from '../x86/cpu.ts';
 import { CPU_EXIT_NPF, CPU_EXIT_SHUTDOWN, CPU_OK } from '../x86/ports.ts';
 
+/** Invalid opcode. */
 export const UD_VECTOR = 6;
+/** Page fault. */
 export const PF_VECTOR = 14;
 const DF_VECTOR = 8;
 

@@ -15,7 +15,8 @@ import {
 import { F_SLOT, F_SLOT_READONLY } from '../../facts.ts';
 import type { DirtyLog, MemoryRegion } from '../../machine.ts';
 import { STEP_INDEX } from '../../steps.ts';
-import type { AddressSpace, Mapping } from '../host/address-space.ts';
+import type { AddressSpace } from '../host/address-space.ts';
+import { type Mapping, uniformFacts } from '../host/mapping.ts';
 import { EV_SLOT, TOP, type Vm } from '../vm.ts';
 
 /** `KVM_MEM_SLOTS_NUM` less the kernel's own, and the most pages a slot may have. */
@@ -181,7 +182,7 @@ export class Memslots {
     const readonly = (slot.flags & KVM_MEM_READONLY) !== 0 ? F_SLOT | F_SLOT_READONLY : F_SLOT;
     if (slot.mapping === undefined) return -1;
     const page = slot.userspaceAddr / PAGE_SIZE - slot.mapping.startHvn;
-    const vma = this.#host.uniformFacts(slot.mapping, page, slot.npages);
+    const vma = uniformFacts(slot.mapping, page, slot.npages);
     return vma < 0 ? -1 : readonly | vma;
   }
 

@@ -7,7 +7,8 @@ import { GFN_LIMIT, KVM_MEM_READONLY, PAGE_SIZE } from '../../abi.ts';
 import { assert } from '../../assert.ts';
 import { F_SLOT, F_SLOT_READONLY, F_VM_READ, F_WRITE } from '../../facts.ts';
 import { STEP_INDEX } from '../../steps.ts';
-import { type AddressSpace, PTE_FACTS, PTE_FRAME_SHIFT } from '../host/address-space.ts';
+import type { AddressSpace } from '../host/address-space.ts';
+import { absentFacts, PTE_FACTS, PTE_FRAME_SHIFT } from '../host/mapping.ts';
 import { EV_FAULT, type Vm, WORDS } from '../vm.ts';
 import {
   V_ACTION,
@@ -136,7 +137,7 @@ export class Mmu extends MmioInfo {
 
   #absentFacts(record: number, page: number): number {
     const mapping = this.slots.slotOfRecord(record)?.mapping;
-    return mapping === undefined ? 0 : this.host.absentFacts(mapping, page);
+    return mapping === undefined ? 0 : absentFacts(this.vm, mapping, page);
   }
 
   #mixedWord(record: number, gfn: number): number {
@@ -190,11 +191,11 @@ export class Mmu extends MmioInfo {
     const slot = this.slots.slotOfRecord(record)!;
     if (h[record + SLOT_FACTS]! >= 0) {
       const page = gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!;
-      return this.host.faultIn(slot.mapping!, page, write) >>> PTE_FRAME_SHIFT;
+      return this.host.faults.faultIn(slot.mapping!, page, write) >>> PTE_FRAME_SHIFT;
     }
     const hvn = slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn;
     const mapping = this.host.find(hvn)!;
-    return this.host.faultIn(mapping, hvn - mapping.startHvn, write) >>> PTE_FRAME_SHIFT;
+    return this.host.faults.faultIn(mapping, hvn - mapping.startHvn, write) >>> PTE_FRAME_SHIFT;
   }
 
   /**

@@ -3,27 +3,20 @@
  * something needs userspace. svm_handle_exit() and vcpu_enter_guest() of Linux 6.1, in outline.
  */
 import {
-  EFAULT,
   EINTR,
   KVM_EXIT_HLT,
   KVM_EXIT_INTR,
   KVM_EXIT_IO,
   KVM_EXIT_MMIO,
   KVM_EXIT_SHUTDOWN,
-  PFERR_FETCH,
-  PFERR_GUEST_PAGE,
-  PFERR_PRESENT,
-  PFERR_RSVD,
-  PFERR_WRITE,
 } from '../../abi.ts';
 import { assert } from '../../assert.ts';
-import { F_APF, F_WRITE } from '../../facts.ts';
+import { F_APF } from '../../facts.ts';
 import type { ExitRecord, VcpuSetup } from '../../machine.ts';
 import type { FaultPolicy } from '../../policy.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
 import { Cpu } from '../x86/cpu.ts';
-import { describeInstruction } from '../x86/describe.ts';
 import { Emulator } from '../x86/emulator.ts';
 import {
   CPU_EXIT_BUDGET,
@@ -34,15 +27,11 @@ import {
   CPU_EXIT_UD,
   CPU_OK,
 } from '../x86/ports.ts';
-import { CR0_PG, CS, IF, RAX, Regs } from '../x86/regs.ts';
+import { CR0_PG, IF, RAX, Regs } from '../x86/regs.ts';
 import {
-  EMULTYPE_ALLOW_RETRY_PF,
   EMULTYPE_NO_DECODE,
-  EMULTYPE_PF,
   EMULTYPE_TRAP_UD,
-  EMULTYPE_WRITE_PF_TO_SP,
   Emulation,
-  type EmulationHost,
   ENTER_GUEST,
   EXIT_TO_USER,
   PENDING_FAST_PIO,
@@ -51,16 +40,16 @@ import {
   PENDING_PIO_IN,
 } from './emulate.ts';
 import { KvmEmulateOps } from './emulate-ops.ts';
-import { ExceptionQueue, PF_VECTOR } from './exceptions.ts';
+import { ExceptionQueue } from './exceptions.ts';
 import { exitSays } from './exit-words.ts';
 import { GuestBus } from './guest-bus.ts';
 import { ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
 import type { LifeRecorder } from './life.ts';
 import { MmioState } from './mmio.ts';
-import { type Mmu, PF_EFAULT, PF_EMULATE, PF_FIXED } from './mmu.ts';
+import type { Mmu } from './mmu.ts';
+import { type FaultingVcpu, PageFaults } from './page-fault.ts';
 import { Patience } from './patience.ts';
-import { directPtePrefetch } from './prefetch.ts';
-import { PF_INJECT, ShadowTables } from './shadow.ts';
+import { ShadowTables } from './shadow.ts';
 import { SoftWalk } from './soft-walk.ts';
 
 /** What a vCPU is made with. */
@@ -72,7 +61,7 @@ export interface VcpuOptions {
 }
 
 /** One vCPU. */
-export class Vcpu implements EmulationHost {
+export class Vcpu implements FaultingVcpu {
   readonly mmu: Mmu;
   readonly regs = new Regs();
   readonly bus: GuestBus;
@@ -83,11 +72,9 @@ export class Vcpu implements EmulationHost {
   readonly exit: ExitRecord;
   readonly life: LifeRecorder;
   readonly emulation: Emulation;
+  readonly pageFaults: PageFaults;
   readonly shadow: ShadowTables | undefined;
   pending = PENDING_NONE;
-  /** Faults given to the guest as its own. */
-  guestFaults = 0;
-  readonly #policy: FaultPolicy;
   readonly #walk: SoftWalk;
   readonly #exceptions = new ExceptionQueue();
   readonly #patience: Patience;
@@ -97,7 +84,6 @@ export class Vcpu implements EmulationHost {
     this.mmu = mmu;
     this.exit = exit;
     this.life = life;
-    this.#policy = policy;
     this.#irqchip = options.irqchip;
     this.bus = new GuestBus(mmu.vm, this.regs);
     this.cpu = new Cpu(this.regs, this.bus);
@@ -107,6 +93,7 @@ export class Vcpu implements EmulationHost {
     this.emulator = new Emulator(this.regs, this.ops);
     this.ops.canUseGpa = () => this.emulator.canUseGpa();
     this.emulation = new Emulation(this);
+    this.pageFaults = new PageFaults(this, policy, this.#walk);
     if (!mmu.nested) {
       this.shadow = new ShadowTables(mmu, this.regs, this.#walk);
       this.bus.shadow = this.shadow;
@@ -171,7 +158,8 @@ export class Vcpu implements EmulationHost {
   #handleExit(why: number): number {
     switch (why) {
       case CPU_EXIT_NPF:
-        return this.#pageFault();
+        this.mmu.apf = this.#canTakeAsyncFault() ? F_APF : 0;
+        return this.pageFaults.handle();
       case CPU_EXIT_IO:
         return this.#io();
       case CPU_EXIT_HLT:
@@ -190,75 +178,9 @@ export class Vcpu implements EmulationHost {
     }
   }
 
-  /** kvm_mmu_page_fault(). */
-  #pageFault(): number {
-    const { npfGpa, npfCode, npfLinear } = this.bus;
-    const write = (npfCode & PFERR_WRITE) !== 0;
-    const direct = this.isDirect();
-    const address = direct ? npfGpa : npfLinear;
-    const access = write ? 'write' : (npfCode & PFERR_FETCH) !== 0 ? 'fetch' : 'read';
-    if (this.life.wanted) this.life.begin(this.regs.rip, address, access, this.#describe());
-    this.mmu.apf = this.#canTakeAsyncFault() ? F_APF : 0;
-    let result = PF_FIXED;
-    if ((npfCode & PFERR_RSVD) !== 0 && this.#mmioPageFault(address, direct)) result = PF_EMULATE;
-    else {
-      result = direct
-        ? this.mmu.directPageFault(Math.floor(npfGpa / 4096), write ? F_WRITE : 0, npfLinear)
-        : this.shadow!.pageFault(npfLinear, write);
-      if (this.life.open) this.life.path(this.mmu.word, this.#policy);
-      if (result === PF_FIXED && direct && !this.mmu.nested)
-        directPtePrefetch(this.mmu, Math.floor(npfGpa / 4096));
-      const guestTable = PFERR_GUEST_PAGE | PFERR_WRITE | PFERR_PRESENT;
-      // A refused write of the walk itself: KVM unprotects the page and lets the guest try again.
-      if (result === PF_EMULATE && direct && (npfCode & guestTable) === guestTable) return ENTER_GUEST;
-    }
-    if (result === PF_INJECT) return this.#injectPageFault(npfLinear);
-    if (result === PF_EFAULT) return -EFAULT;
-    if (result !== PF_EMULATE) return ENTER_GUEST;
-    const retry = this.#mmioInCache(address, direct) ? 0 : EMULTYPE_ALLOW_RETRY_PF;
-    const selfMap = !direct && this.shadow!.writesOwnTable ? EMULTYPE_WRITE_PF_TO_SP : 0;
-    return this.emulation.emulate(address, EMULTYPE_PF | retry | selfMap);
-  }
-
   /** kvm_can_do_async_pf(): an APIC to wake the vCPU with, interrupts on, nothing on its way to the guest. */
   #canTakeAsyncFault(): boolean {
     return this.#irqchip && (this.regs.eflags & IF) !== 0 && this.#exceptions.empty;
-  }
-
-  /** The instruction at rip, as far as the processor has it at hand. */
-  #describe(): string {
-    const { regs, bus } = this;
-    return describeInstruction(bus.peek(regs.segBase[CS]! + regs.rip, 15), regs.mode, regs.rip);
-  }
-
-  /** handle_mmio_page_fault(): is the MMIO entry that was hit still good? */
-  #mmioPageFault(address: number, direct: boolean): boolean {
-    const { mmu } = this;
-    if (!this.#mmioInCache(address, direct)) {
-      if (!direct) {
-        if (!this.shadow!.mmioPageFault(address)) return false;
-      } else {
-        const gfn = mmu.currentMmioGfn(Math.floor(address / 4096));
-        if (gfn < 0) return false;
-        mmu.cacheMmio(this.bus.npfLinear, gfn);
-      }
-    }
-    mmu.mmioFaults++;
-    if (this.life.open)
-      this.life.note('handle_mmio_page_fault()', 'an MMIO entry: emulate without any look-up');
-    return true;
-  }
-
-  /** mmio_info_in_cache(). */
-  #mmioInCache(address: number, direct: boolean): boolean {
-    return direct ? this.mmu.matchesMmioGfn(Math.floor(address / 4096)) : this.mmu.matchesMmioGva(address);
-  }
-
-  #injectPageFault(linear: number): number {
-    this.guestFaults++;
-    this.regs.cr2 = linear;
-    this.queueException(PF_VECTOR, this.#walk.code);
-    return ENTER_GUEST;
   }
 
   /** io_interception(): one port access; strings go through the emulator. */

@@ -119,6 +119,7 @@ export function add32(m: Machine, a: number, b: number): number {
   return r;
 }
 
+/** SUB and CMP of 32 bits: the difference, and all flags. */
 export function sub32(m: Machine, a: number, b: number): number {
   const r = (a - b) | 0;
   m.cf = a >>> 0 < b >>> 0 ? 1 : 0;
@@ -131,6 +132,7 @@ export function sub32(m: Machine, a: number, b: number): number {
   return r;
 }
 
+/** Flags of AND, OR, XOR and TEST of 32 bits, whose result is `r`: CF and OF are clear. */
 export function logic32(m: Machine, r: number): number {
   m.cf = 0;
   m.of = 0;
@@ -154,6 +156,7 @@ export function inc32(m: Machine, a: number): number {
   return r;
 }
 
+/** DEC of 32 bits; CF stays. */
 export function dec32(m: Machine, a: number): number {
   const r = (a - 1) | 0;
   m.of = a & ~r;

@@ -32,6 +32,7 @@ export class CodePage {
   }
 }
 
+/** Decoded instructions by page of memory; a page whose bytes may have changed is decoded anew. */
 export class CodeCache {
   readonly #bus: CpuBus;
   readonly #pages = new Map<number, CodePage>();

@@ -20,6 +20,7 @@ export interface PortAccess {
   value: number;
 }
 
+/** The processor's way to memory, as the instructions' semantics see it. */
 export class CpuPort implements MachinePort {
   readonly emulator = false;
   readonly #bus: CpuBus;

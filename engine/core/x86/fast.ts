@@ -9,8 +9,11 @@ import { dec, inc } from './exec-integer.ts';
 import { nop } from './exec-system.ts';
 import { type Insn, K_IMM, K_MEM, K_REG } from './insn.ts';
 
+/** Not one of the shapes the hot loop does itself. */
 export const FAST_NONE = 0;
+/** `mov r32, r32`, and `mov r32, imm`. */
 export const FAST_MOV_RR = 1;
+/** See FAST_MOV_RR. */
 export const FAST_MOV_RI = 2;
 /** Loads and stores: 32 bits, then 8. */
 export const FAST_MOV_RM = 3;

@@ -14,10 +14,12 @@ export function toBig(lo: number, hi: number): bigint {
   return (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0);
 }
 
+/** The low half of a bigint, as int32. */
 export function bigLo(v: bigint): number {
   return Number(v & MASK32) | 0;
 }
 
+/** The high half of 64 bits of a bigint, as int32. */
 export function bigHi(v: bigint): number {
   return Number((v >> 32n) & MASK32) | 0;
 }

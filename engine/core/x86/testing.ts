@@ -10,6 +10,7 @@ import {
 
 const PAGE = 4096;
 
+/** Flat memory as a processor sees it, with pages that tests may refuse. */
 export class FlatBus implements CpuBus {
   stop = CPU_OK;
   faultAddress = 0;

@@ -9,6 +9,7 @@ export function usable(m: Machine): number {
   return m.regs.cr0 & (CR0_EM | CR0_TS) ? m.raise(VECTOR_NM, -1) : 0;
 }
 
+/** An x87 instruction with that check in front. */
 export function checked(run: Exec): Exec {
   return (m, i) => {
     const stop = usable(m);
@@ -16,16 +17,19 @@ export function checked(run: Exec): Exec {
   };
 }
 
+/** ST(n). */
 export function get(m: Machine, n: number): number {
   return m.regs.st[(m.regs.fpuTop + n) & 7]!;
 }
 
+/** Writes ST(n), and marks it in use. */
 export function set(m: Machine, n: number, v: number): void {
   const r = (m.regs.fpuTop + n) & 7;
   m.regs.st[r] = v;
   m.regs.fpuTags |= 1 << r;
 }
 
+/** The status word, with the top of the stack in its place. */
 export function statusWord(m: Machine): number {
   return (m.regs.fpuStatus & ~0x3800) | (m.regs.fpuTop << 11);
 }
