@@ -35,7 +35,7 @@ export function explainText(
       '  ',
     ),
     '',
-    ...livesText(run.life, width, title),
+    ...livesText(run, width, title),
   ];
   if (run.life.length === 0) lines.push('No fault was taken.', '');
   return `${[...lines, ...ending(run, width)].join('\n')}\n`;
@@ -48,10 +48,12 @@ function ending(run: Run, width: number): string[] {
 }
 
 /** The lives in order; one that goes as the one before it is said once. */
-function livesText(lives: readonly Life[], width: number, title: (text: string) => string): string[] {
+function livesText(run: Run, width: number, title: (text: string) => string): string[] {
+  const lives = run.life;
+  const unit = run.cost?.unit ?? 'instructions';
   const keys = lives.map((life) => JSON.stringify(life));
   return lives.flatMap((life, i) => {
-    if (keys[i] !== keys[i - 1]) return [...lifeText(life, i + 1, width, title), ''];
+    if (keys[i] !== keys[i - 1]) return [...lifeText(life, i + 1, width, title, unit), ''];
     if (keys[i] === keys[i + 1]) return [];
     // Numbers start at 1, and the first of the run has been told.
     const first = keys.findLastIndex((key, k) => k < i && key !== keys[i]) + 3;
@@ -59,7 +61,13 @@ function livesText(lives: readonly Life[], width: number, title: (text: string) 
   });
 }
 
-function lifeText(life: Life, number: number, width: number, title: (text: string) => string): string[] {
+function lifeText(
+  life: Life,
+  number: number,
+  width: number,
+  title: (text: string) => string,
+  unit: string,
+): string[] {
   const instruction = life.instruction === '' ? '' : `: ${life.instruction}`;
   const head = `${number}. ${life.access} of gpa 0x${life.gpa}, rip 0x${life.rip}${instruction}`;
   const label = Math.min(28, Math.max(...life.steps.map((s) => s.at.length), 0));
@@ -67,15 +75,15 @@ function lifeText(life: Life, number: number, width: number, title: (text: strin
     ...wrap(head, width, '   ').map(title),
     ...(life.facts === '' ? [] : paragraph(`facts: ${life.facts}`, width, 3, 7)),
     ...foldRounds(life.steps).flatMap(({ steps, times }) => [
-      ...steps.flatMap((step) => stepText(step, label, width)),
+      ...steps.flatMap((step) => stepText(step, label, width, unit)),
       ...(times > 1 ? [`   … the same ${times - 1} times more`] : []),
     ]),
   ];
 }
 
-function stepText(step: LifeStep, label: number, width: number): string[] {
+function stepText(step: LifeStep, label: number, width: number, unit: string): string[] {
   const indent = label + 5;
-  const price = step.instructions === undefined ? '' : ` [${Math.round(step.instructions)} instructions]`;
+  const price = step.instructions === undefined ? '' : ` [${Math.round(step.instructions)} ${unit}]`;
   const text = wrap(`${step.says}${price}${decider(step)}`, width - indent);
   return text.map((line, i) => `   ${pad(i === 0 ? visible(step.at) : '', label)}  ${line}`);
 }

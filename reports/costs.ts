@@ -29,10 +29,10 @@ export function costsJson(report: CostReport): string {
     kernel,
     id,
     measured,
-    predicted: tenth(predicted),
+    predicted: rounded(predicted),
     ...(noisy ? { noisy } : {}),
   }));
-  const alone = unmeasured.map((p) => ({ ...p, predicted: tenth(p.predicted) }));
+  const alone = unmeasured.map((p) => ({ ...p, predicted: rounded(p.predicted) }));
   const whole = {
     profile: profile.name,
     unit: profile.unit,
@@ -148,6 +148,12 @@ function worstFirst(residuals: readonly Residual[]): readonly Residual[] {
   );
 }
 
+/** What a column of predicted costs is headed: the unit of the profile. */
+export function costHead(runs: readonly Run[]): string {
+  const unit = runs.find((r) => r.cost !== undefined)?.cost?.unit ?? 'instructions';
+  return unit === 'instructions' ? 'kernel insns' : unit;
+}
+
 /** The question of the thread in numbers: telling reasons in gup, or a flag on the slot? */
 const ASKED = ['gup-nowait-reasons', 'readonly-memslot'] as const;
 
@@ -184,7 +190,7 @@ export function dearerThan(a: Run, b: Run, scenario: ScenarioInfo): string | und
   return `A ${scenario.operation} is ${count(Math.round(Math.abs(more)))} ${unit} (${share}) ${word} with ${a.strategy} than with ${b.strategy}: ${compared}. By step: ${each.join(', ')}.`;
 }
 
-const tenth = (x: number): number => Math.round(x * 10) / 10;
+const rounded = (x: number): number => Math.round(x * 1000) / 1000;
 
 const percent = (x: number, digits = 1): string =>
   Number.isFinite(x) ? `${(100 * x).toFixed(digits).replace('-', '−')}\u00a0%` : '?';

@@ -14,7 +14,7 @@ import {
   type ScenarioInfo,
 } from '../scenarios/comparison.ts';
 import { claimsText } from './claims.ts';
-import { costSentence } from './costs.ts';
+import { costHead, costSentence } from './costs.ts';
 import { visible } from './escape.ts';
 import type { ReportOptions } from './options.ts';
 import { claimsSentence, summarize, verdict } from './summary.ts';
@@ -179,7 +179,7 @@ function runColumns(runs: readonly Run[], paint: Paint): Column[] {
     { head: 'ROM', cells: runs.map((r) => (r.romIntact ? 'kept' : 'LOST')) },
     number('steps', 'per op', (r) => stepsPerOperation(r)),
     ...(runs.some((r) => r.cost)
-      ? [number('kernel insns', 'per op', (r) => (r.cost ? perOperation(r.cost.perOperation) : '–'))]
+      ? [number(costHead(runs), 'per op', (r) => (r.cost ? perOperation(r.cost.perOperation) : '–'))]
       : []),
     ...(runs.some((r) => r.timing) ? timingColumns(number) : []),
   ];
@@ -202,7 +202,7 @@ function notes(c: Comparison, runs: readonly Run[], width: number, paint: Paint)
   if (runs.some((r) => r.cost)) {
     const without = unpricedSteps(runs);
     const but = without.length === 0 ? '' : `, without ${list(without)}, for which it has no price`;
-    said.push(`kernel insns: predicted, profile ${c.profile ?? 'unnamed'}${but}.`);
+    said.push(`${costHead(runs)}: predicted, profile ${c.profile ?? 'unnamed'}${but}.`);
   }
   if (runs.some((r) => r.timing)) said.push('ns here: this machine running the emulated core; of no other.');
   return said.length === 0 ? [] : wrap(said.join(' '), width).map(paint.dim);

@@ -74,10 +74,7 @@ export const PROFILE_SCHEMA = z.looseObject({
   kernel: z.string(),
   unit: z.string().min(1),
   overhead: z.number().min(0).default(0),
-  steps: z.partialRecord(
-    z.enum(PRICED_STEPS, { error: `no such step; there is ${PRICED_STEPS.join(', ')}` }),
-    z.number().min(0),
-  ),
+  steps: z.partialRecord(z.enum(PRICED_STEPS), z.number().min(0)),
 }) satisfies z.ZodType<CostProfile>;
 
 /** Where a kernel's probes lead: what was measured, what was not, and what the core does not get through. */
