@@ -27,7 +27,12 @@ function machines(sabotage?: Patch): ConformOptions['createMachine'] {
     RECORDED_KERNELS.map((k) => [k.name, sabotage ? [...seriesOf(k), sabotage] : seriesOf(k)]),
   );
   return (k) =>
-    createCoreMachine({ series: series.get(k.name) ?? [], paging: k.paging, budget: RECORDER_PATIENCE });
+    createCoreMachine({
+      series: series.get(k.name) ?? [],
+      paging: k.paging,
+      budget: RECORDER_PATIENCE,
+      lives: 0,
+    });
 }
 
 describe('the recorded kernels', () => {

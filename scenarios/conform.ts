@@ -161,4 +161,4 @@ function flagsText(rflags: string | undefined): string {
  * What the recorder's patience (a second without an exit) comes to here: the budget of one `run()` in guest
  * instructions of this core. Wide enough for the longest recorded run that ended by itself.
  */
-export const RECORDER_PATIENCE = 2 ** 23;
+export const RECORDER_PATIENCE = 2 ** 21;

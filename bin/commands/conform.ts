@@ -94,7 +94,12 @@ async function runAll(
       cases: cases.slice(i, i + CHUNK),
       kernels,
       createMachine: (k) =>
-        createCoreMachine({ series: series.get(k.name) ?? [], paging: k.paging, budget: RECORDER_PATIENCE }),
+        createCoreMachine({
+          series: series.get(k.name) ?? [],
+          paging: k.paging,
+          budget: RECORDER_PATIENCE,
+          lives: 0,
+        }),
     });
     merge(found, part);
     await setImmediate();

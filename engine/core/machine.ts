@@ -39,8 +39,12 @@ export interface CoreOptions {
    * recorded, KVM waits for the disk instead. The APIC itself is not modelled: HLT still leaves.
    */
   readonly irqchip?: boolean;
+  /** Faults whose life is kept for `life()`; 0 where only the outcome counts. */
+  readonly lives?: number;
 }
 
+/** Enough to see every kind of fault of a small guest once. */
+const DEFAULT_LIVES = 16;
 /** Some seconds of a guest that never leaves. */
 const DEFAULT_BUDGET = 2 ** 27;
 
@@ -73,7 +77,7 @@ export class CoreMachine implements Machine {
     this.vm = new Vm(verdicts);
     this.#host = new AddressSpace(this.vm);
     this.mmu = new Mmu(this.vm, this.#host, (options.paging ?? 'npt') === 'npt');
-    this.#life = new LifeRecorder(options.series, this.vm);
+    this.#life = new LifeRecorder(options.series, this.vm, options.lives ?? DEFAULT_LIVES);
     this.#series = options.series;
     this.vcpu = new Vcpu(this.mmu, this.exit, policy, this.#life, {
       budget: options.budget ?? DEFAULT_BUDGET,

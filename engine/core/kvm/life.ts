@@ -9,8 +9,7 @@ import { STEP_INDEX, STEPS, type Step } from '../../steps.ts';
 import { STEP_COUNTS, type Vm } from '../vm.ts';
 import { walkFault, writablePfn } from './fault-path.ts';
 
-/** Faults kept, and steps kept of each: a guest that loops for ever fills no memory. */
-const LIVES_MAX = 16;
+/** Steps kept of each fault: a guest that loops for ever fills no memory. */
 const STEPS_MAX = 48;
 /** Steps counted where a page is mapped. */
 const MAPPING = ['host-map', 'stage2-map'] as const satisfies readonly Step[];
@@ -23,14 +22,17 @@ export class LifeRecorder {
   /** The machine's step counters, and how they stood at the last entry. */
   readonly #vm: Vm;
   readonly #counted = new Int32Array(STEPS.length);
+  readonly #most: number;
   #open = false;
   /** The fault ended in an exit to userspace: the next one is another. */
   #left = false;
 
-  constructor(series: readonly Patch[], vm: Vm) {
+  /** Keeps at most `most` lives; 0 for a machine whose faults nobody will ask about. */
+  constructor(series: readonly Patch[], vm: Vm, most: number) {
     this.#series = series;
     this.#vm = vm;
-    this.#policies = series.map((_, i) => applySeries(series.slice(0, i + 1)));
+    this.#most = most;
+    this.#policies = most === 0 ? [] : series.map((_, i) => applySeries(series.slice(0, i + 1)));
   }
 
   /** True while there is somebody to tell: callers build their sentences only then. */
@@ -40,7 +42,7 @@ export class LifeRecorder {
 
   /** A fault that begins now would be kept, or goes on with the last one. */
   get wanted(): boolean {
-    return this.#open || this.#lives.length < LIVES_MAX;
+    return this.#open || this.#lives.length < this.#most;
   }
 
   /** A fault begins. The same instruction faulting on the same page goes on with the same life. */
@@ -49,7 +51,7 @@ export class LifeRecorder {
     const last = this.#lives.at(-1);
     if (last?.key === key && this.#open && !this.#left) return;
     this.#left = false;
-    this.#open = this.#lives.length < LIVES_MAX;
+    this.#open = this.#lives.length < this.#most;
     if (!this.#open) return;
     const head = { rip: rip.toString(16), instruction, gpa: gpa.toString(16), access, facts: '' };
     this.#lives.push({ head, steps: [], key });
