@@ -59,7 +59,10 @@ function costFacts(r: Run): Fact[] {
   return [
     ['cost.profile', 'text', r.cost.profile],
     ['cost.total', 'kernel instructions', r.cost.total],
-    ['cost.per_op', 'kernel instructions/operation', r.cost.perOperation],
+    // What a VM cost that died before its first operation is no price of an operation.
+    ...(r.operations > 0
+      ? [['cost.per_op', 'kernel instructions/operation', r.cost.perOperation] satisfies Fact]
+      : []),
     ...Object.entries(r.cost.byStep).map(([k, n]): Fact => [`cost.${k}`, 'kernel instructions', n]),
   ];
 }

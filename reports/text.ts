@@ -179,7 +179,11 @@ function runColumns(runs: readonly Run[], paint: Paint): Column[] {
     { head: 'ROM', cells: runs.map((r) => (r.romIntact ? 'kept' : 'LOST')) },
     number('steps', 'per op', (r) => stepsPerOperation(r)),
     ...(runs.some((r) => r.cost)
-      ? [number(costHead(runs), 'per op', (r) => (r.cost ? perOperation(r.cost.perOperation) : '–'))]
+      ? [
+          number(costHead(runs), 'per op', (r) =>
+            r.cost && r.operations > 0 ? perOperation(r.cost.perOperation) : '–',
+          ),
+        ]
       : []),
     ...(runs.some((r) => r.timing) ? timingColumns(number) : []),
   ];

@@ -48,7 +48,7 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
         tdNumber(count(totalDecisions(r))),
         tdNumber(count(r.operations)),
         tdNumber(stepsPerOperation(r)),
-        ...(cost ? [tdNumber(r.cost ? perOperation(r.cost.perOperation) : '–')] : []),
+        ...(cost ? [tdNumber(r.cost && r.operations > 0 ? perOperation(r.cost.perOperation) : '–')] : []),
       ],
     )}</tr>`;
   return html`<div id="${page.scenarioId(s.name)}" data-box><h3>${s.name}</h3>
