@@ -171,3 +171,17 @@ test('explain shows the price beside each step', async () => {
   expect(out).toMatch(/kvm_mmu_page_fault\(\).*\[\d+ instructions\]/s);
   expect(out).toMatch(/KVM_RUN.*\[\d+ instructions\]/s);
 });
+
+test('docs/costs.md shows what the commands print', async () => {
+  const text = readFileSync(new URL('../docs/costs.md', import.meta.url), 'utf8');
+  const blocks = [...text.matchAll(/```text\n(.*?)```/gs)].map((m) => (m[1] ?? '').trimEnd().split('\n'));
+  expect(blocks.length).toBeGreaterThan(3);
+  for (const block of blocks) {
+    let out = '';
+    for (const line of block) {
+      const command = /^\$ compare (.*)$/.exec(line)?.[1];
+      if (command === undefined) expect(out.replaceAll('\u00a0', ' ')).toContain(`${line}\n`);
+      else out = (await runCli(command.split(' '), { cwd: folder, columns: 104 })).out;
+    }
+  }
+});
