@@ -61,10 +61,12 @@ export class BenchMachine {
   readonly machine: CoreMachine;
   readonly batch: AccessBatch;
   readonly #ramHva: number;
+  readonly #ramPages: number;
 
   constructor(rom: RomSpec, layout: GuestLayout = STANDARD, rememberRefusals = false) {
     const m = new CoreMachine({ series: rom.series });
     this.machine = m;
+    this.#ramPages = layout.ramPages;
     this.#ramHva = addSlot(m, 0, 0, layout.ramPages, {
       backing: 'shm',
       shared: true,
@@ -89,10 +91,15 @@ export class BenchMachine {
     this.machine.mmu.stage2.zapAll();
   }
 
-  /** RAM pages leave the host's memory: the next touch is a stage-2 fault and waits for a disk. */
-  evict(list: Int32Array): void {
-    const first = this.#ramHva / PAGE_SIZE;
-    for (const gfn of list) this.machine.mmu.host.pageOut(first + gfn, 1);
+  /** All of RAM leaves the host's memory: the next touch of a page is a stage-2 fault and waits for a disk. */
+  evict(): void {
+    this.machine.mmu.host.pageOut(this.#ramHva / PAGE_SIZE, this.#ramPages);
+  }
+
+  /** Memory that the machine's tables and frames take, in bytes. */
+  get bytes(): number {
+    const { h, mem } = this.machine.vm;
+    return h.byteLength + mem.byteLength;
   }
 
   /** What the loops did, as one number: events, fault words and steps. */

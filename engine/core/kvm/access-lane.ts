@@ -26,17 +26,17 @@ import type { Mmu } from './mmu.ts';
 import * as stage2 from './stage2.ts';
 
 // The compiler folds a module's own constants into machine code; imported names it loads and checks at every use.
-const { GFN_LIMIT, KVM_EXIT_MMIO, PAGE_SHIFT } = abi;
+const { KVM_EXIT_MMIO, PAGE_SHIFT } = abi;
 const { F_COLD, F_WRITE } = facts;
 const { PAGE_FRAME_SHIFT, PAGE_IN_CACHE, PTE_FACTS, PTE_FRAME_SHIFT } = pte;
 const { EV_EXIT, EV_OFFSET_SHIFT, EV_VALUE_SHIFT, RING, RING_MASK, STEP_COUNTS, WORDS } = layout;
 const { offsetOf, tlbEntryOf } = hits;
-const { REFUSED, coldPage, entryOf, fillTlb, isRefusal, plainPte, recordFault, recordIn } = plain;
+const { REFUSED, coldPage, entryOf, fillTlb, isRefusal, leafIn, plainPte, recordFault, recordIn } = plain;
 const { recordRefusal, regionIn, rememberRefusal, setPlainPte } = plain;
 const { V_ACTION, V_EFAULT, V_EMULATE, V_HVA_OK, V_MAP, V_WRITABLE } = path;
 const { V_FAULT_IN, V_FAULT_IN_WRITE } = path;
 const { SLOT_DIRTY, SLOT_FACTS } = slot;
-const { MMIO_GEN_MASK, SPTE_FAST_FIXABLE, SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE } = stage2;
+const { MMIO_GEN_MASK, SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_MMU_WRITABLE, SPTE_PRESENT, SPTE_WRITE } = stage2;
 
 const STAGE2_MAP = STEP_COUNTS + STEP_INDEX['stage2-map'];
 const FAST_PAGE_FAULT = STEP_COUNTS + STEP_INDEX['fast-page-fault'];
@@ -73,8 +73,9 @@ const WAY_OF_KIND: readonly (readonly [kind: number, way: number])[] = [
 ];
 
 /**
- * The lane of one machine. Its loops call nothing, so that the compiler keeps the heap's base in a register: they
- * stop when the event ring is full, and it is emptied between them.
+ * The lane of one machine: a loop for each thing that happens many times in a row. Each serves elements from `from`
+ * on and returns the first that is not its own, or n. The loops are small and call nothing, so that the compiler
+ * keeps the heap's base in a register; they stop when the event ring is full, and it is emptied between them.
  */
 export class AccessLane {
   readonly #vm: layout.Vm;
@@ -82,7 +83,7 @@ export class AccessLane {
   readonly #remember: boolean;
   /** Offset of the counts by kind of verdict. */
   readonly #kinds: number;
-  /** What the last run() read, added up. */
+  /** What the last call read, added up. */
   sum = 0;
 
   constructor(mmu: Mmu, remember: boolean) {
@@ -114,7 +115,7 @@ export class AccessLane {
     if (ring > RING_MASK) this.#vm.foldRing();
   }
 
-  /** Stores whose refusal is remembered, all under one word, from `from` on; returns the first that is not, or n. */
+  /** Stores whose refusal is remembered, all under one word. */
   replay(list: Int32Array, mask: number, from: number, n: number): number {
     const { h, verdicts, ringAt } = this.#vm;
     const word = h[tlbEntryOf(list[from & mask]!) + 3]!;
@@ -135,53 +136,90 @@ export class AccessLane {
     return i;
   }
 
-  /** Serves elements that miss the TLB from `from` on; returns the first that hits, or is not plain, or n. */
-  run(list: Int32Array, mask: number, from: number, n: number, write: number): number {
-    const { h, mem, verdicts, codeVersions, ringAt } = this.#vm;
+  /** Accesses that miss the TLB and that stage 2 allows. */
+  fills(list: Int32Array, mask: number, from: number, n: number, write: number): number {
+    const { h, mem, codeVersions } = this.#vm;
+    const need = write !== 0 ? SPTE_PRESENT | SPTE_WRITE : SPTE_PRESENT;
+    let sum = 0;
+    let i = from;
+    for (; i < n; i = (i + 1) | 0) {
+      const gfn = list[i & mask]!;
+      const e = tlbEntryOf(gfn);
+      const leaf = h[e + write] === gfn ? 0 : leafIn(h, gfn);
+      const spte = leaf === 0 ? 0 : h[leaf + (gfn & 511)]!;
+      const frame = spte >>> SPTE_FRAME_SHIFT;
+      if ((spte & need) !== need || codeVersions[frame] !== 0) break;
+      const at = frame << PAGE_SHIFT;
+      fillTlb(h, e, gfn, (spte & SPTE_WRITE) !== 0 ? gfn : -1, at);
+      if (write === 0) sum = (sum + mem[at + offsetOf(i)]!) | 0;
+      else mem[at + offsetOf(i)] = i;
+    }
+    this.sum = sum;
+    return i;
+  }
+
+  /** Stores that are refused, decided one by one. */
+  refusals(list: Int32Array, mask: number, from: number, n: number): number {
+    const { h, verdicts, ringAt } = this.#vm;
     const kinds = this.#kinds;
     const remember = this.#remember;
+    let ring = ringAt;
+    let i = from;
+    for (; i < n && ring <= RING_MASK; i = (i + 1) | 0) {
+      const gfn = list[i & mask]!;
+      const e = tlbEntryOf(gfn);
+      const tag = h[e + 1]!;
+      const region = tag === gfn || tag === (gfn | REFUSED) ? 0 : regionIn(h, gfn);
+      const leaf = region === 0 ? 0 : h[region]!;
+      const spte = leaf === 0 ? 0 : h[leaf + (gfn & 511)]!;
+      if (leaf === 0 || (spte & (SPTE_WRITE | SPTE_MMIO | SPTE_MMU_WRITABLE)) !== 0) break;
+      const record = recordIn(h, region, gfn);
+      const hostPte = plainPte(h, record, gfn);
+      if (hostPte === 0) break;
+      const word = h[record + SLOT_FACTS]! | (hostPte & PTE_FACTS) | F_WRITE;
+      const verdict = verdicts[word]!;
+      if (!isRefusal(word, verdict, F_WRITE)) break;
+      h[WORDS + word]!++;
+      h[kinds + kindOf(verdict, spte)]!++;
+      recordRefusal(h, (RING + ring) | 0, word, verdict, gfn, i);
+      ring = (ring + 4) | 0;
+      if (remember && (spte & SPTE_PRESENT) !== 0) rememberRefusal(h, e, gfn, spte, word);
+    }
+    this.#endRing(ring);
+    return i;
+  }
+
+  /** Faults that make an entry for a page that the host has mapped. */
+  maps(list: Int32Array, mask: number, from: number, n: number, write: number): number {
+    const { h, mem, verdicts, codeVersions, ringAt } = this.#vm;
+    const kinds = this.#kinds;
     const need = write !== 0 ? SPTE_PRESENT | SPTE_WRITE : SPTE_PRESENT;
     let ring = ringAt;
     let sum = 0;
     let i = from;
     for (; i < n && ring <= RING_MASK; i = (i + 1) | 0) {
       const gfn = list[i & mask]!;
-      const e = tlbEntryOf(gfn);
-      const tag = h[e + write]!;
-      if (tag === gfn || tag === (gfn | REFUSED) || gfn >= GFN_LIMIT) break;
       const region = regionIn(h, gfn);
       const leaf = region === 0 ? 0 : h[region]!;
-      if (leaf === 0) break;
-      const old = h[leaf + (gfn & 511)]!;
-      let spte = old;
-      if ((spte & need) !== need) {
-        if ((spte & SPTE_MMIO) !== 0 || (spte & SPTE_FAST_FIXABLE) === SPTE_FAST_FIXABLE) break;
-        const record = recordIn(h, region, gfn);
-        const hostPte = plainPte(h, record, gfn);
-        if (hostPte === 0) break;
-        const word = h[record + SLOT_FACTS]! | (hostPte & PTE_FACTS) | write;
-        const verdict = verdicts[word]!;
-        if (isRefusal(word, verdict, write)) {
-          h[WORDS + word]!++;
-          h[kinds + kindOf(verdict, old)]!++;
-          recordRefusal(h, RING + ring, word, verdict, gfn, i);
-          ring = (ring + 4) | 0;
-          if (remember && (spte & SPTE_PRESENT) !== 0) rememberRefusal(h, e, gfn, spte, word);
-          continue;
-        }
-        spte = entryOf(hostPte, verdict);
-        const logs = (spte & SPTE_WRITE) !== 0 && h[record + SLOT_DIRTY] !== 0;
-        if ((verdict & (V_ACTION | V_FAULT_IN)) !== V_MAP || (spte & need) !== need || logs) break;
-        h[leaf + (gfn & 511)] = spte;
-        h[WORDS + word]!++;
-        h[kinds + kindOf(verdict, old)]!++;
-        recordFault(h, RING + ring, word, verdict, gfn);
-        ring = (ring + 4) | 0;
-      }
+      // A page with an entry of any kind is none of this loop's.
+      if (leaf === 0 || h[leaf + (gfn & 511)] !== 0) break;
+      const record = recordIn(h, region, gfn);
+      const hostPte = plainPte(h, record, gfn);
+      if (hostPte === 0) break;
+      const word = h[record + SLOT_FACTS]! | (hostPte & PTE_FACTS) | write;
+      const verdict = verdicts[word]!;
+      const spte = entryOf(hostPte, verdict);
       const frame = spte >>> SPTE_FRAME_SHIFT;
+      const logs = (spte & SPTE_WRITE) !== 0 && h[record + SLOT_DIRTY] !== 0;
+      if ((verdict & (V_ACTION | V_FAULT_IN)) !== V_MAP || (spte & need) !== need || logs) break;
       if (codeVersions[frame] !== 0) break;
+      h[leaf + (gfn & 511)] = spte;
+      h[WORDS + word]!++;
+      h[kinds + kindOf(verdict, 0)]!++;
+      recordFault(h, (RING + ring) | 0, word, verdict, gfn);
+      ring = (ring + 4) | 0;
       const at = frame << PAGE_SHIFT;
-      fillTlb(h, e, gfn, (spte & SPTE_WRITE) !== 0 ? gfn : -1, at);
+      fillTlb(h, tlbEntryOf(gfn), gfn, (spte & SPTE_WRITE) !== 0 ? gfn : -1, at);
       if (write === 0) sum = (sum + mem[at + offsetOf(i)]!) | 0;
       else mem[at + offsetOf(i)] = i;
     }
@@ -189,7 +227,8 @@ export class AccessLane {
     this.#endRing(ring);
     return i;
   }
-  /** As run(), for stores to pages that have no stage-2 entry because they left the host's memory. */
+
+  /** Stores to pages that have no entry because they left the host's memory. */
   coldStores(list: Int32Array, mask: number, from: number, n: number): number {
     const { h, mem, verdicts, codeVersions, ringAt } = this.#vm;
     const kinds = this.#kinds;
@@ -198,7 +237,7 @@ export class AccessLane {
     for (; i < n && ring <= RING_MASK; i = (i + 1) | 0) {
       const gfn = list[i & mask]!;
       const e = tlbEntryOf(gfn);
-      const region = gfn < GFN_LIMIT && h[e + 1] !== gfn ? regionIn(h, gfn) : 0;
+      const region = h[e + 1] === gfn ? 0 : regionIn(h, gfn);
       const leaf = region === 0 ? 0 : h[region]!;
       if (leaf === 0 || h[leaf + (gfn & 511)] !== 0) break;
       const record = recordIn(h, region, gfn);
@@ -215,7 +254,7 @@ export class AccessLane {
       h[leaf + (gfn & 511)] = entryOf(hostPte, verdict);
       h[WORDS + word]!++;
       h[kinds + kindOf(verdict, 0)]!++;
-      recordFault(h, RING + ring, word, verdict, gfn);
+      recordFault(h, (RING + ring) | 0, word, verdict, gfn);
       ring = (ring + 4) | 0;
       fillTlb(h, e, gfn, gfn, frame << PAGE_SHIFT);
       mem[(frame << PAGE_SHIFT) + offsetOf(i)] = i;
@@ -224,7 +263,7 @@ export class AccessLane {
     return i;
   }
 
-  /** Accesses to pages whose entry says that they are devices, from element `from` on. */
+  /** Accesses to pages whose entry says that they are devices. */
   devices(list: Int32Array, mask: number, from: number, n: number, write: number): number {
     const { h, ringAt } = this.#vm;
     const mmu = this.#mmu;
@@ -234,7 +273,7 @@ export class AccessLane {
     let i = from;
     for (; i < n && ring <= RING_MASK; i = (i + 1) | 0) {
       const gfn = list[i & mask]!;
-      const region = gfn < GFN_LIMIT && h[tlbEntryOf(gfn) + write] !== gfn ? regionIn(h, gfn) : 0;
+      const region = h[tlbEntryOf(gfn) + write] === gfn ? 0 : regionIn(h, gfn);
       const leaf = region === 0 ? 0 : h[region]!;
       if (leaf === 0 || h[leaf + (gfn & 511)] !== current) break;
       device = gfn;

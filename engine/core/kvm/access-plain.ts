@@ -12,7 +12,7 @@ import * as slot from './memslots.ts';
 import * as stage2 from './stage2.ts';
 
 // The compiler folds a module's own constants into machine code; imported names it loads and checks at every use.
-const { PAGE_SHIFT } = abi;
+const { GFN_LIMIT: LIMIT, PAGE_SHIFT } = abi;
 const { F_VM_READ, F_VM_WRITE } = facts;
 const { PAGE_EXISTS, PAGE_IN_CACHE, PTE_FRAME_SHIFT } = pte;
 const { EV_FAULT, EV_OFFSET_SHIFT, EV_REFUSED, EV_VALUE_SHIFT, TOP } = layout;
@@ -75,10 +75,18 @@ export function fillTlb(h: Int32Array, e: number, read: number, write: number, a
   h[e + 2] = at;
 }
 
-/** Offset of the 512 stage-2 entries around a gfn with the slot's record beside them; 0 where nothing is yet. */
-export const regionIn = (h: Int32Array, gfn: number): number => {
-  const mid = h[TOP + (gfn >>> 18)]!;
+const region = (h: Int32Array, gfn: number): number => {
+  const mid = gfn < LIMIT ? h[TOP + (gfn >>> 18)]! : 0;
   return mid === 0 ? 0 : (mid + ((gfn >>> 9) & 511) * 2) | 0;
+};
+
+/** The region of a gfn: offset of its 512 stage-2 entries, with the slot's record beside it; 0 if there is none. */
+export const regionIn = region;
+
+/** The 512 stage-2 entries around a gfn, 0 if none was ever made. */
+export const leafIn = (h: Int32Array, gfn: number): number => {
+  const at = region(h, gfn);
+  return at === 0 ? 0 : h[at]!;
 };
 
 /** The record of the slot around a gfn, from its region; 0 for none. */

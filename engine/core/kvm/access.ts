@@ -63,6 +63,8 @@ export class AccessBatch {
   readonly #lane: AccessLane;
   /** The lane may be taken: nested paging (no prefetch), no asynchronous faults. */
   #lanes = false;
+  /** What #loadsFrom() read, added up. */
+  #read = 0;
   /** Exits so far: stores and loads that userspace saw, and -EFAULT. */
   exits = 0;
 
@@ -83,14 +85,8 @@ export class AccessBatch {
       sum = (sum + this.#hits.sum) | 0;
       if (i >= n) break;
       const from = i;
-      if (this.#lanes) {
-        i = this.#lane.run(list, mask, i, n, 0);
-        sum = (sum + this.#lane.sum) | 0;
-        if (i < n) {
-          i = this.#lane.devices(list, mask, i, n, 0);
-          sum = (sum + this.#lane.sum) | 0;
-        }
-      }
+      if (this.#lanes) i = this.#loadsFrom(list, mask, i, n);
+      sum = (sum + this.#read) | 0;
       if (i > from) continue;
       sum = (sum + this.#miss(list[i & mask]!, offsetOf(i), 0, 0)) | 0;
       i = (i + 1) | 0;
@@ -123,14 +119,37 @@ export class AccessBatch {
     return this.exits === before ? -1 : i;
   }
 
+  /** Some loads that miss the TLB, from element `from` on; returns the element to go on with, and leaves the sum. */
+  #loadsFrom(list: Int32Array, mask: number, from: number, n: number): number {
+    const lane = this.#lane;
+    let i = lane.fills(list, mask, from, n, 0);
+    let sum = lane.sum;
+    if (i < n) {
+      i = lane.maps(list, mask, i, n, 0);
+      sum = (sum + lane.sum) | 0;
+    }
+    if (i < n) {
+      i = lane.devices(list, mask, i, n, 0);
+      sum = (sum + lane.sum) | 0;
+    }
+    this.#read = sum;
+    return i;
+  }
+
   /** Some stores from element `from` on, below n; returns the element to go on with. */
   #writesFrom(list: Int32Array, mask: number, from: number, n: number): number {
     let i = this.#hits.write(this.#vm, list, mask, from, n);
     if (this.#remember && i < n) i = this.#lane.replay(list, mask, i, n);
-    if (this.#lanes && i < n) i = this.#lane.run(list, mask, i, n, F_WRITE);
-    if (this.#lanes && i < n) i = this.#lane.coldStores(list, mask, i, n);
-    if (this.#lanes && i < n) i = this.#lane.devices(list, mask, i, n, F_WRITE);
     if (i > from || i >= n) return i;
+    if (this.#lanes) {
+      const lane = this.#lane;
+      i = lane.refusals(list, mask, i, n);
+      if (i < n) i = lane.fills(list, mask, i, n, F_WRITE);
+      if (i < n) i = lane.maps(list, mask, i, n, F_WRITE);
+      if (i < n) i = lane.coldStores(list, mask, i, n);
+      if (i < n) i = lane.devices(list, mask, i, n, F_WRITE);
+      if (i > from) return i;
+    }
     this.#miss(list[i & mask]!, offsetOf(i), F_WRITE, i);
     return (i + 1) | 0;
   }
