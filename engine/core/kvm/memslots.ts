@@ -59,7 +59,7 @@ export interface SlotEvents {
   zapAll(): void;
   /** Dirty logging began: write access is taken from the slot's entries. */
   writeProtect(baseGfn: number, npages: number): void;
-  /** A hole became memory: cached MMIO information is stale. */
+  /** A new set of slots is in force: cached MMIO information is stale. */
   newGeneration(): void;
 }
 
@@ -214,6 +214,8 @@ export class Memslots {
     this.#fillRecord(slot);
     const logs = (flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0 && (flags & KVM_MEM_READONLY) === 0;
     if (logs) this.#events.writeProtect(slot.baseGfn, slot.npages);
+    // Any change makes a new set of slots (kvm_swap_active_memslots()), and so a new generation.
+    this.#events.newGeneration();
     return 0;
   }
 

@@ -75,6 +75,8 @@ export class Mmu extends MmioInfo {
   mmioFaults = 0;
   /** Shadow page tables, where they are in use, forget what they had. */
   onZap: () => void = () => {};
+  /** …or lose write access to these frames, for the dirty log. */
+  onWriteProtect: (gfn: number, npages: number) => void = () => {};
 
   constructor(vm: Vm, host: AddressSpace, nested: boolean) {
     super(nested);
@@ -91,7 +93,7 @@ export class Mmu extends MmioInfo {
         },
         writeProtect: (gfn, npages) => {
           this.stage2.writeProtect(gfn, npages);
-          this.onZap();
+          this.onWriteProtect(gfn, npages);
         },
         newGeneration: () => {
           this.generation++;

@@ -10,23 +10,29 @@
 import { F_WRITE } from '../../facts.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import type { Regs } from '../x86/regs.ts';
-import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_MAP } from './fault-path.ts';
+import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_MAP, V_WRITABLE } from './fault-path.ts';
 import { ACCESS_READ, ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
 import { type Mmu, PF_EFAULT, PF_EMULATE, PF_FIXED, PF_RETRY } from './mmu.ts';
 import type { SoftWalk } from './soft-walk.ts';
-import { MMIO_GEN_MASK, SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT } from './stage2.ts';
+import { MMIO_GEN_MASK, SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_WRITE } from './stage2.ts';
 
 /** The guest's own tables refuse the access: it gets the #PF (FNAME(page_fault)()). */
 export const PF_INJECT = 4;
+
+/** An entry, by linear page. */
+interface ShadowEntry {
+  readonly spte: number;
+  readonly gfn: number;
+  /** The guest's tables let it be written, its dirty bit included. */
+  readonly writable: boolean;
+}
 
 /** The shadow tables of one vCPU. */
 export class ShadowTables {
   readonly #mmu: Mmu;
   readonly #regs: Regs;
   readonly #walk: SoftWalk;
-  readonly #entries = new Map<number, number>();
-  /** What MMIO entries stand for. */
-  readonly #mmioPages = new Map<number, { gfn: number; writable: boolean }>();
+  readonly #entries = new Map<number, ShadowEntry>();
   /** Guest frames that hold the guest's page tables: writes to them are emulated. */
   readonly #tracked = new Set<number>();
 
@@ -38,16 +44,26 @@ export class ShadowTables {
     this.#regs = regs;
     this.#walk = walk;
     mmu.onZap = () => this.clear();
+    mmu.onWriteProtect = (gfn, npages) => this.#writeProtect(gfn, npages);
   }
 
   /** The entry of a linear page, 0 if there is none. */
   entry(page: number): number {
-    return this.#entries.get(page) ?? 0;
+    return this.#entries.get(page)?.spte ?? 0;
   }
 
   /** Forgets every entry. */
   clear(): void {
     this.#entries.clear();
+    this.#mmu.vm.flushTlb();
+  }
+
+  /** kvm_mmu_slot_remove_write_access() over the rmap: entries stay, write access goes. */
+  #writeProtect(gfn: number, npages: number): void {
+    for (const [page, entry] of this.#entries) {
+      if (entry.gfn < gfn || entry.gfn >= gfn + npages) continue;
+      this.#entries.set(page, { ...entry, spte: entry.spte & ~SPTE_WRITE });
+    }
     this.#mmu.vm.flushTlb();
   }
 
@@ -83,22 +99,23 @@ export class ShadowTables {
     const mmu = this.#mmu;
     const verdict = mmu.resolve(gfn, write ? F_WRITE : 0);
     const page = Math.floor(linear / 4096);
+    const writable = this.#mayWrite(write);
     switch (verdict & V_ACTION) {
       case V_MAP: {
-        const spte = mmu.makeSpte(gfn, verdict);
-        const readonly = (mmu.frame << SPTE_FRAME_SHIFT) | SPTE_PRESENT;
-        this.#entries.set(page, this.#mayWrite(write) && !this.#tracked.has(gfn) ? spte : readonly);
+        const allowed = writable && !this.#tracked.has(gfn) ? verdict : verdict & ~V_WRITABLE;
+        this.#entries.set(page, { spte: mmu.makeSpte(gfn, allowed), gfn, writable });
         mmu.vm.count(STEP_INDEX['stage2-map']);
         return PF_FIXED;
       }
       case V_EMULATE:
         return PF_EMULATE;
-      case V_EMULATE_MMIO:
-        mmu.cacheMmio(linear, gfn, this.#mayWrite(write));
-        this.#entries.set(page, SPTE_MMIO | ((mmu.generation & MMIO_GEN_MASK) << SPTE_FRAME_SHIFT));
+      case V_EMULATE_MMIO: {
+        mmu.cacheMmio(linear, gfn, writable);
+        const spte = SPTE_MMIO | ((mmu.generation & MMIO_GEN_MASK) << SPTE_FRAME_SHIFT);
+        this.#entries.set(page, { spte, gfn, writable });
         mmu.vm.flushTlb();
-        this.#mmioPages.set(page, { gfn, writable: this.#mayWrite(write) });
         return PF_EMULATE;
+      }
       case V_EFAULT:
         return PF_EFAULT;
       default:
@@ -116,12 +133,10 @@ export class ShadowTables {
 
   /** handle_mmio_page_fault(): caches what an MMIO entry says; false if there is none, or it is stale. */
   mmioPageFault(linear: number): boolean {
-    const page = Math.floor(linear / 4096);
-    const spte = this.entry(page);
-    const mmio = this.#mmioPages.get(page);
-    const current = spte >>> SPTE_FRAME_SHIFT === (this.#mmu.generation & MMIO_GEN_MASK);
-    if ((spte & SPTE_MMIO) === 0 || !current || mmio === undefined) return false;
-    this.#mmu.cacheMmio(linear, mmio.gfn, mmio.writable);
+    const entry = this.#entries.get(Math.floor(linear / 4096));
+    if (entry === undefined || (entry.spte & SPTE_MMIO) === 0) return false;
+    if (entry.spte >>> SPTE_FRAME_SHIFT !== (this.#mmu.generation & MMIO_GEN_MASK)) return false;
+    this.#mmu.cacheMmio(linear, entry.gfn, entry.writable);
     return true;
   }
 }

@@ -71,7 +71,7 @@ export class Stage2 {
     return spte >>> SPTE_FRAME_SHIFT === (generation & MMIO_GEN_MASK);
   }
 
-  /** Takes entries away (notifier, slot change) and the translations cached from them. */
+  /** Takes entries of host pages away (notifier) and the translations cached from them. */
   zap(gfn: number, npages: number): void {
     const { h } = this.#vm;
     const end = gfn + npages;
@@ -80,7 +80,8 @@ export class Stage2 {
       const last = Math.min(end, (g | 511) + 1);
       const leaf = leafOf(this.#vm, g);
       for (; leaf !== 0 && g < last; g++) {
-        if (h[leaf + (g & 511)] === 0) continue;
+        // An MMIO entry maps no host page: only a new slot generation ends it.
+        if ((h[leaf + (g & 511)]! & SPTE_PRESENT) === 0) continue;
         h[leaf + (g & 511)] = 0;
         this.#vm.count(STAGE2_ZAP);
         zapped = true;
