@@ -1,4 +1,5 @@
 /** One invocation of the runner, with what it may not have of its own: engine, clock, progress, version, Ctrl-C. */
+import { AGREEMENT } from '../scenarios/agreement.ts';
 import type { Comparison } from '../scenarios/comparison.ts';
 import type { Progress as Done } from '../scenarios/runner.ts';
 import { firstLine, type Io, UsageError } from './io.ts';
@@ -24,7 +25,7 @@ export async function runComparison(what: Invocation, io: Io): Promise<Compariso
   const line = createProgress(io);
   let at: Done | undefined;
   try {
-    return await compare({
+    const comparison = await compare({
       ...selection,
       version: version(),
       createMachine: createCoreMachine,
@@ -35,6 +36,7 @@ export async function runComparison(what: Invocation, io: Io): Promise<Compariso
       },
       ...(measure ? { measure } : {}),
     });
+    return { ...comparison, conformance: AGREEMENT };
   } catch (error) {
     // Guest trouble is a fate. What is thrown is our mistake, unless a module of the user's took part.
     if (modules.length === 0) throw error;
