@@ -45,7 +45,7 @@ export async function buildAddon(): Promise<Addon> {
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   const path = join(folder, 'core.node');
   let last = 'no C compiler (CC, cc, gcc or clang)';
-  for (const compiler of [process.env['CC'], 'cc', 'gcc', 'clang']) {
+  for (const compiler of [process.env.CC, 'cc', 'gcc', 'clang']) {
     if (!compiler) continue;
     try {
       const dynamic = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [];

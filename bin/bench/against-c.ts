@@ -1,5 +1,5 @@
 /** Every hot loop of every strategy against the same loop of the C port, in this process. */
-import { type Loop, LoopSet, type Op } from '../../engine/core/bench/loops.ts';
+import { type Loop, LoopSet, type Op, workDigests } from '../../engine/core/bench/loops.ts';
 import { RAM_64, RAM_4096, ROM_64, STANDARD } from '../../engine/core/bench/workload.ts';
 import type { Strategy } from '../../strategies/index.ts';
 import type { CPort } from './addon.ts';
@@ -17,7 +17,7 @@ export interface CRow {
   readonly ns: number;
   readonly cNs: number;
   readonly ratio: number;
-  /** Events, fault words and steps of the machine after all loops: equal digests, equal work. */
+  /** What the loop does to a fresh machine (engine/core/bench/loops.ts). */
   readonly digest: string;
 }
 
@@ -85,10 +85,18 @@ export function measureAgainstC(
       }
     }
   }
+  const digests = new Map(strategies.map((s) => [s.name, workDigests(s)]));
   return sets.flatMap(({ name, set }) =>
     set.loops().map((loop) => {
       const { ns, referenceNs, ratio } = measurePair(loop, c.loop(loop, set.store), pairs);
-      return { op: loop.op, strategy: name, ns, cNs: referenceNs, ratio, digest: set.plain.digest() };
+      return {
+        op: loop.op,
+        strategy: name,
+        ns,
+        cNs: referenceNs,
+        ratio,
+        digest: digests.get(name)?.get(loop.op) ?? '',
+      };
     }),
   );
 }

@@ -67,7 +67,7 @@ export function mergeScaling(answers: readonly WorkerAnswer[]): Scaling | undefi
   const number = (pick: (s: Scaling) => number): number => rounded(median(all.map(pick)));
   const point = (pick: (s: Scaling) => Point | undefined): Point => {
     const key = (k: keyof Point): number => number((s) => pick(s)?.[k] ?? Number.NaN);
-    return { at: key('at'), ns: key('ns'), cNs: key('cNs'), ratio: key('ratio') };
+    return { at: pick(first)?.at ?? Number.NaN, ns: key('ns'), cNs: key('cNs'), ratio: key('ratio') };
   };
   const curve = (key: 'slots' | 'hitBySize' | 'remapBySize'): Point[] =>
     first[key].map((_, i) => point((s) => s[key][i]));

@@ -1,5 +1,6 @@
 /** The commands, in the order in which the help lists them. */
 import type { AnyCommand } from '../command.ts';
+import { bench } from './bench.ts';
 import { calibrate } from './calibrate.ts';
 import { claims } from './claims.ts';
 import { compare } from './compare.ts';
@@ -22,6 +23,7 @@ export const commands: readonly AnyCommand[] = [
   report,
   diff,
   conform,
+  bench,
   completion,
   costs,
   calibrate,

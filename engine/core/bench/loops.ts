@@ -70,6 +70,33 @@ export class LoopSet {
   }
 }
 
+/** What each loop does to a fresh machine, in order, as a digest: equal digests, equal work. */
+export function workDigests(rom: RomSpec): ReadonlyMap<Op, string> {
+  const set = new LoopSet(rom);
+  return new Map(
+    set.loops().map((loop): [Op, string] => {
+      loop.prepare?.();
+      loop.run();
+      return [loop.op, (loop.op === 'rom-write-cached' ? set.cached : set.plain).digest()];
+    }),
+  );
+}
+
+/**
+ * A loop that has nothing to do with faults: what a machine's nanoseconds are worth. Times divided by its time can be
+ * set beside those of another machine.
+ */
+export function referenceLoop(n: number): number {
+  const table = new Int32Array(256);
+  let x = 1;
+  for (let i = 0; i < n; i = (i + 1) | 0) {
+    x = (Math.imul(x, 0x19660d) + 0x3c6ef35f) | 0;
+    const at = (x >>> 16) & 255;
+    table[at] = (table[at]! ^ x) | 0;
+  }
+  return table[x & 255]!;
+}
+
 function storeOf(bench: BenchMachine): LoopSet['store'] {
   const { vm } = bench.machine;
   const exits = bench.batch.runWrites(ROM_64, 63, 1);
