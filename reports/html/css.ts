@@ -32,9 +32,9 @@ button{cursor:pointer}input{width:11.5rem}
 .verdict.warn{border-left-color:var(--badf)}.verdict p{margin:.25rem 0;max-width:100ch}.verdict p:first-child{font-size:1.06rem;font-weight:600}
 .scroll{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse;font-size:.87rem}
-th,td{padding:.2rem .5rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
-thead th{color:var(--dim);font-weight:600;vertical-align:bottom;border-bottom:2px solid var(--line)}
-td.n,th.n{text-align:right}td.n{white-space:nowrap}thead th.n{max-width:7.4em}tbody tr:hover{background:var(--soft)}
+th,td{padding:.2rem .42rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+thead th{color:var(--dim);font-size:.82rem;font-weight:600;vertical-align:bottom;border-bottom:2px solid var(--line)}
+td.n,th.n{text-align:right}td.n{white-space:nowrap}thead th.n{max-width:6.8em}tbody tr:hover{background:var(--soft)}
 th[scope=row]{font-weight:600;white-space:nowrap;max-width:24em;overflow:hidden;text-overflow:ellipsis}td.wide{min-width:13em}
 th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid var(--link)}
 th[aria-sort] button::after{content:"\\a0↕";opacity:.35}th[aria-sort=ascending] button::after{content:"\\a0↑";opacity:1}th[aria-sort=descending] button::after{content:"\\a0↓";opacity:1}

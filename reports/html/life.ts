@@ -24,23 +24,28 @@ export function laneOf(at: string): number {
 const LIVES = 3;
 const STEPS = 26;
 
-/** The first lives of a run; one that repeats its predecessor step by step only says so. */
+const shapeOf = (life: Life | undefined): string =>
+  JSON.stringify([life?.instruction, life?.facts, life?.steps]);
+
+/** The first lives of a run; those that repeat their predecessor step by step are only counted. */
 export function livesPicture(lives: readonly Life[]): Markup {
   if (lives.length === 0) return html`<p class="dim">No fault was recorded.</p>`;
   const shown: Markup[] = [];
-  let previous = '';
   let drawn = 0;
-  for (const life of lives) {
-    const shape = JSON.stringify([life.instruction, life.facts, life.steps]);
-    if (shape === previous) {
-      shown.push(
-        html`<p class="dim">The same again, at rip <code>${life.rip}</code>, gpa <code>${life.gpa}</code>.</p>`,
-      );
-    } else if (drawn < LIVES) {
-      shown.push(oneLife(life, shown.length === 0));
+  for (let i = 0; i < lives.length; ) {
+    const shape = shapeOf(lives[i]);
+    const same = lives.slice(i + 1).findIndex((other) => shapeOf(other) !== shape);
+    const times = same < 0 ? lives.length - i : same + 1;
+    const life = lives[i];
+    if (life !== undefined && drawn < LIVES) {
+      shown.push(oneLife(life, drawn === 0));
       drawn++;
+      if (times > 1)
+        shown.push(
+          html`<p class="dim">The same ${count(times - 1)} more ${times > 2 ? 'times' : 'time'}.</p>`,
+        );
     }
-    previous = shape;
+    i += times;
   }
   return join(shown);
 }
@@ -112,7 +117,7 @@ function oneStep(step: LifeStep, before: LifeStep): Markup {
   const turn = lane < from ? 'dn' : 'up';
   const mark = step.patch !== undefined ? ' d p' : step.decision !== undefined ? ' d' : '';
   return html`<li class="l${lane} s${Math.min(lane, from)} w${Math.abs(lane - from)} ${turn}${mark}"><code>${step.at}</code> ${step.says}${
-    step.instructions !== undefined && html` <small>${count(step.instructions)} insns</small>`
+    step.instructions !== undefined && html` <small>${count(Math.round(step.instructions))} insns</small>`
   }${step.decision !== undefined && decided(step)}</li>`;
 }
 
