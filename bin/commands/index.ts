@@ -9,6 +9,7 @@ import { conform } from './conform.ts';
 import { costs } from './costs.ts';
 import { diff } from './diff.ts';
 import { explain } from './explain.ts';
+import { gate } from './gate.ts';
 import { list } from './list.ts';
 import { report } from './report.ts';
 import { series } from './series.ts';
@@ -24,6 +25,7 @@ export const commands: readonly AnyCommand[] = [
   diff,
   conform,
   bench,
+  gate,
   completion,
   costs,
   calibrate,
