@@ -42,6 +42,8 @@ export const PRICED_STEPS = [
 
 /** Steps that are counted but on no recorded path: they have no price, and reports say so. */
 export const UNPRICED_STEPS = [
+  /** The host copies a page for a private mapping. */
+  'host-cow',
   /** KVM walks the guest's page tables in software. */
   'guest-walk',
   /** An exception is queued for the guest. */

@@ -5,7 +5,7 @@
 import { EXIT_KINDS, type Run } from '../scenarios/comparison.ts';
 import type { ThreadClaim, Trial } from '../scenarios/thread.ts';
 import { wrap } from './table.ts';
-import { FATE_WORDS, plural, stepsPerOperation } from './words.ts';
+import { FATE_WORDS, hasOperations, plural, stepsPerOperation } from './words.ts';
 
 /** What a trial made of a claim. */
 export type ThreadVerdict = 'holds' | 'fails' | 'holds-if';
@@ -80,7 +80,7 @@ function saw(t: Trial, run: Run | undefined): string[] {
   const seen = [
     FATE_WORDS[run.fate].word,
     ...exits.map((k) => plural(run.exits[k], `${k} exit`)),
-    ...(run.operations > 0 ? [`${stepsPerOperation(run)} steps/op`] : []),
+    ...(hasOperations(run) ? [`${stepsPerOperation(run)} steps/op`] : []),
     ...(run.romIntact ? [] : ['ROM changed']),
   ];
   return [`${t.scenario} under ${trialName(t)}: ${seen.join(', ')}`];

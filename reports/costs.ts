@@ -7,7 +7,7 @@ import type { Calibration, Residual } from '../scenarios/calibrate.ts';
 import type { Comparison, Run, ScenarioInfo } from '../scenarios/comparison.ts';
 import type { PredictedProbe } from '../scenarios/costs-file.ts';
 import { textTable, wrap } from './table.ts';
-import { count, perOperation } from './words.ts';
+import { count, hasOperations, perOperation, withArticle } from './words.ts';
 
 /** Measured against predicted, as `compare costs` prints it. */
 export interface CostReport {
@@ -169,10 +169,13 @@ export function costSentence(c: Comparison, scenario: ScenarioInfo): string | un
 
 /** How much dearer one operation is in run `a` than in run `b`, and by which steps; undefined without prices. */
 export function dearerThan(a: Run, b: Run, scenario: ScenarioInfo): string | undefined {
-  if (a.cost === undefined || b.cost === undefined || a.operations === 0 || b.operations === 0)
+  if (a.cost === undefined || b.cost === undefined || !hasOperations(a) || !hasOperations(b))
     return undefined;
   const [dear, cheap] = [a.cost, b.cost];
-  const more = dear.perOperation - cheap.perOperation;
+  const noun = withArticle(scenario.operation);
+  const operation = noun.charAt(0).toUpperCase() + noun.slice(1);
+  // Of the rounded figures, so that a reader who subtracts them finds the same.
+  const more = Math.round(dear.perOperation) - Math.round(cheap.perOperation);
   const unit = dear.unit ?? 'instructions';
   const each = [...new Set([...Object.keys(dear.byStep), ...Object.keys(cheap.byStep)])]
     .map((step) => ({
@@ -183,11 +186,10 @@ export function dearerThan(a: Run, b: Run, scenario: ScenarioInfo): string | und
     .sort((x, y) => Math.abs(y.by) - Math.abs(x.by))
     .map(({ step, by }) => `${step} ${by > 0 ? '+' : '−'}${count(Math.round(Math.abs(by)))}`);
   const compared = `${count(Math.round(dear.perOperation))} ${unit} against ${count(Math.round(cheap.perOperation))}`;
-  if (Math.abs(more) < 1)
-    return `A ${scenario.operation} costs the same with ${a.strategy} and ${b.strategy}.`;
+  if (Math.abs(more) < 1) return `${operation} costs the same with ${a.strategy} and ${b.strategy}.`;
   const word = more > 0 ? 'dearer' : 'cheaper';
   const share = percent(Math.abs(more) / cheap.perOperation, 0);
-  return `A ${scenario.operation} is ${count(Math.round(Math.abs(more)))} ${unit} (${share}) ${word} with ${a.strategy} than with ${b.strategy}: ${compared}. By step: ${each.join(', ')}.`;
+  return `${operation} is ${count(Math.round(Math.abs(more)))} ${unit} (${share}) ${word} with ${a.strategy} than with ${b.strategy}: ${compared}. By step: ${each.join(', ')}.`;
 }
 
 const rounded = (x: number): number => Math.round(x * 1000) / 1000;

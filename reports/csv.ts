@@ -4,7 +4,7 @@
  */
 import { stringify } from 'csv-stringify/sync';
 import type { Comparison, Run } from '../scenarios/comparison.ts';
-import { crashed, medianInterval, totalFaults } from './words.ts';
+import { crashed, hasOperations, medianInterval, totalFaults } from './words.ts';
 
 /** The columns, in order. `value` is in the unit that `unit` names. */
 export const CSV_COLUMNS = ['scenario', 'strategy', 'paging', 'engine', 'fact', 'unit', 'value'] as const;
@@ -39,7 +39,7 @@ function facts(r: Run): Fact[] {
     ['slot_ops', 'ioctls', r.slotOps],
     ...each('decisions', 'decisions', r.decisions),
     ...each('steps', 'steps', r.steps),
-    ['steps_per_op', 'steps/operation', r.stepsPerOperation],
+    ...(hasOperations(r) ? [['steps_per_op', 'steps/operation', r.stepsPerOperation] satisfies Fact] : []),
     ...costFacts(r),
     ...timingFacts(r),
     ...r.predictions.flatMap((p): Fact[] => [
@@ -60,7 +60,7 @@ function costFacts(r: Run): Fact[] {
     ['cost.profile', 'text', r.cost.profile],
     ['cost.total', 'kernel instructions', r.cost.total],
     // What a VM cost that died before its first operation is no price of an operation.
-    ...(r.operations > 0
+    ...(hasOperations(r)
       ? [['cost.per_op', 'kernel instructions/operation', r.cost.perOperation] satisfies Fact]
       : []),
     ...Object.entries(r.cost.byStep).map(([k, n]): Fact => [`cost.${k}`, 'kernel instructions', n]),

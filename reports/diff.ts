@@ -5,7 +5,7 @@
 import { type Comparison, type Fate, findRun, type Run } from '../scenarios/comparison.ts';
 import type { ReportOptions } from './options.ts';
 import { wrap } from './table.ts';
-import { count, FATE_WORDS, medianInterval, perOperation } from './words.ts';
+import { count, FATE_WORDS, hasOperations, medianInterval, perOperation } from './words.ts';
 
 /** A cell whose fate, or whose ROM, came out differently. */
 export interface Flip {
@@ -109,8 +109,8 @@ const exactCounts = (r: Run): Numbers =>
   ]);
 
 const costs = (r: Run): Numbers => ({
-  'steps/op': r.stepsPerOperation,
-  ...(r.cost ? { 'kernel insns/op': r.cost.perOperation } : {}),
+  ...(hasOperations(r) ? { 'steps/op': r.stepsPerOperation } : {}),
+  ...(r.cost && hasOperations(r) ? { 'kernel insns/op': r.cost.perOperation } : {}),
 });
 
 /** Times differ when their 95 % intervals do not touch; anything less is noise. */

@@ -1,7 +1,7 @@
 /** JUnit XML: a suite a scenario, a test case a strategy, failed when a claim about it is broken. */
 import type { Comparison, Run } from '../scenarios/comparison.ts';
 import { escapeMarkup } from './escape.ts';
-import { count } from './words.ts';
+import { stepsPerOperation } from './words.ts';
 
 /** For a CI server. A run about which nothing is claimed is skipped, so that it cannot pass by silence. */
 export function renderJunit(c: Comparison): string {
@@ -30,7 +30,7 @@ function testcase(r: Run): string {
   const skipped =
     r.claims.length === 0 ? '      <skipped message="nothing is claimed about this run"/>\n' : '';
   return `    <testcase classname="faultline.${escapeMarkup(r.scenario)}" name="${escapeMarkup(r.strategy)}" assertions="${r.claims.length}">
-${failures.join('')}${skipped}      <system-out>${escapeMarkup(`${r.fate}: ${r.detail} ${r.because} Steps per operation: ${count(r.stepsPerOperation)}. Digest ${r.digest}.`)}</system-out>
+${failures.join('')}${skipped}      <system-out>${escapeMarkup(`${r.fate}: ${r.detail} ${r.because} Steps per operation: ${stepsPerOperation(r)}. Digest ${r.digest}.`)}</system-out>
     </testcase>
 `;
 }

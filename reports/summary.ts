@@ -96,9 +96,11 @@ function survivors(c: Comparison, { standings }: Summary): string[] {
   if (tried.length === 0) return ['Nothing was run.'];
   if (whole.length === 0) {
     const most = Math.max(...tried.map((s) => s.ok));
-    const nearest = tried.filter((s) => s.ok === most).map((s) => s.strategy.name);
+    const equal = tried.filter((s) => s.ok === most);
+    const nearest = leastTrouble(c, equal).map((s) => s.strategy.name);
+    const rule = nearest.length < equal.length ? ', and then the fewest endless loops and exits' : '';
     const next =
-      n === 1 || most === 0 ? [] : [`Nearest, with ${count(most)} of ${count(n)}: ${list(nearest)}.`];
+      n === 1 || most === 0 ? [] : [`Nearest, with ${count(most)} of ${count(n)}${rule}: ${list(nearest)}.`];
     return [`No strategy of ${count(tried.length)} comes through ${where} with VM and ROM whole.`, ...next];
   }
   const verb = whole.length === 1 ? 'comes' : 'come';
@@ -106,6 +108,20 @@ function survivors(c: Comparison, { standings }: Summary): string[] {
   return [
     `${count(whole.length)} of ${strategies} ${verb} through ${where} with VM and ROM whole: ${list(whole)}.`,
   ];
+}
+
+/** Of equals in survival, those with the fewest endless loops, and of these those with the fewest exits. */
+function leastTrouble(c: Comparison, equal: readonly Standing[]): readonly Standing[] {
+  const loops = (s: Standing): number => s.failed.get('livelock')?.length ?? 0;
+  const exits = (s: Standing): number =>
+    c.runs
+      .filter((r) => r.strategy === s.strategy.name && r.fate === 'ok')
+      .reduce((sum, r) => sum + Object.values(r.exits).reduce((a, b) => a + b, 0), 0);
+  const fewest = (of: (s: Standing) => number, among: readonly Standing[]): readonly Standing[] => {
+    const least = Math.min(...among.map(of));
+    return among.filter((s) => of(s) === least);
+  };
+  return fewest(exits, fewest(loops, equal));
 }
 
 /** So many strategies are named for each fate; the matrix has the others. */

@@ -26,11 +26,13 @@ import {
   EXIT_HEADS,
   FATE_WORDS,
   FAULT_HEADS,
+  hasOperations,
   list,
   medianInterval,
   perOperation,
   stepsPerOperation,
   unpricedSteps,
+  withArticle,
 } from './words.ts';
 
 /** How the terminal is painted: the identity of each function when colour is off. */
@@ -127,7 +129,7 @@ function scenarioText(c: Comparison, scenario: ScenarioInfo, width: number, pain
     paint.bold(title),
     ...more.map(paint.bold),
     ...wrap(
-      `One operation: a ${scenario.operation}${params.length > 0 ? ` (${params.join(', ')})` : ''}.`,
+      `One operation: ${withArticle(scenario.operation)}${params.length > 0 ? ` (${params.join(', ')})` : ''}.`,
       width,
     ).map(paint.dim),
     '',
@@ -181,7 +183,7 @@ function runColumns(runs: readonly Run[], paint: Paint): Column[] {
     ...(runs.some((r) => r.cost)
       ? [
           number(costHead(runs), 'per op', (r) =>
-            r.cost && r.operations > 0 ? perOperation(r.cost.perOperation) : '–',
+            r.cost && hasOperations(r) ? perOperation(r.cost.perOperation) : '–',
           ),
         ]
       : []),

@@ -104,9 +104,19 @@ export function perOperation(n: number): string {
   return count(Number(n.toFixed(digits)));
 }
 
-/** Steps per operation; a dash when the VM died before the first one was done. */
+/**
+ * Does "per operation" mean anything for this run? A VM that died on the way, or loops until somebody's patience
+ * ends, has spent its work on that.
+ */
+export const hasOperations = (run: Run): boolean =>
+  run.operations > 0 && (run.fate === 'ok' || run.fate === 'corrupt');
+
+/** Steps per operation; a dash where there is no such thing. */
 export const stepsPerOperation = (run: Run): string =>
-  run.operations === 0 ? '–' : perOperation(run.stepsPerOperation);
+  hasOperations(run) ? perOperation(run.stepsPerOperation) : '–';
+
+/** `a store`, `an access`. */
+export const withArticle = (noun: string): string => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
 
 /** Did the VM crash, that is: did KVM end it? */
 export const crashed = (run: Run): boolean => FATE_WORDS[run.fate].crash;

@@ -68,7 +68,7 @@ function becauseOfTables({ fate }: Seen): string {
     return 'KVM cannot read the tables or set the accessed bit in them, and the page fault it raises instead has no handler (walk_addr_generic()).';
   }
   if (fate === 'livelock') {
-    return 'The walk of the page tables needs write access to the ROM, and neither trying again nor emulating the instruction gives it that (kvm_mmu_page_fault(); commit ba6a35415455).';
+    return 'The walk of the page tables needs write access to the ROM, and neither trying again nor emulating the instruction gives it that (kvm_mmu_page_fault()).';
   }
   return 'The walk of the page tables asks for write access to the ROM, and the host mapping has none to give (kvm_handle_bad_page()).';
 }
@@ -83,8 +83,11 @@ function becauseOk({ strategy, exits, steps }: Seen): string {
   }
   if (exits['mmio-write'] + exits['mmio-read'] > 0) return becauseMmio(strategy, exits);
   if ((steps['host-io'] ?? 0) > 0) return becauseRead(strategy);
-  if (!layout.shared) {
+  if ((steps['host-cow'] ?? 0) > 0) {
     return 'The mapping is private: what the guest stores lands in a copy of the page, and nobody is told (handle_mm_fault()).';
+  }
+  if ((layout.prot & PROT_WRITE) !== 0 && !flagged(strategy)) {
+    return 'Slot and mapping are writable: the guest reaches the page as it does any RAM, and KVM sees neither loads nor stores (hva_to_pfn()).';
   }
   return 'No write met the ROM while it was protected; what the guest read came straight from the mapped page (hva_to_pfn()).';
 }

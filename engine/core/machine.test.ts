@@ -196,6 +196,48 @@ describe('asynchronous page faults', () => {
   });
 });
 
+describe('what a change of the host or of the slots leaves', () => {
+  const CACHED: readonly Patch[] = [
+    ...MERGED,
+    { name: 'cached', subject: 'v3', source: 'test', apply: () => ({ handleBadPage: () => 2 }) },
+  ];
+  const CODE = [...STORE, ...OUT, ...LOAD, ...HLT];
+  const kinds = (m: CoreMachine, onPort: () => void): string[] => {
+    const seen: string[] = [];
+    for (let n = 0; n < 8; n++) {
+      expect(m.run()).toBe(0);
+      if (m.exit.reason === KVM_EXIT_MMIO) seen.push(m.exit.isWrite ? 'W' : 'R');
+      if (m.exit.reason === KVM_EXIT_IO) onPort();
+      if (m.exit.reason === KVM_EXIT_HLT) break;
+    }
+    return seen;
+  };
+
+  it('an MMIO entry outlives the notifier, for it maps no host page', () => {
+    const { m, romHva } = boot({ code: CODE, series: CACHED });
+    expect(kinds(m, () => m.madviseDontneed(romHva, 0x4000))).toEqual(['W', 'R']);
+  });
+
+  it('an MMIO entry does not outlive a change of the slots, be it only a flag', () => {
+    const { m, romHva } = boot({ code: CODE, series: CACHED });
+    const region = { slot: 1, flags: KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES, guestPhysAddr: ROM };
+    const log = () => m.setUserMemoryRegion({ ...region, memorySize: 0x4000, userspaceAddr: romHva });
+    expect(kinds(m, log)).toEqual(['W']);
+  });
+
+  it('mprotect() back to writable gives shared memory its write access back without a fault', () => {
+    const { m, romHva } = boot({ code: [...LOAD, ...OUT, ...LOAD, ...HLT], flags: 0 });
+    m.run();
+    m.mprotect(romHva, 0x4000, 1);
+    m.mprotect(romHva, 0x4000, 3);
+    const region = { slot: 1, flags: KVM_MEM_LOG_DIRTY_PAGES, guestPhysAddr: ROM, memorySize: 0x4000 };
+    m.setUserMemoryRegion({ ...region, userspaceAddr: romHva });
+    m.run();
+    // The read maps the page writable, and KVM logs what it maps writable.
+    expect([...m.getDirtyLog(1).bitmap]).toEqual([1]);
+  });
+});
+
 describe('what a machine tells', () => {
   it('counts what happened, and the same run has the same digest', () => {
     const twice = [0, 1].map(() => {

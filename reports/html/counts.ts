@@ -2,7 +2,14 @@
 import { FAULT_KINDS } from '../../engine/observation.ts';
 import { EXIT_KINDS, type Prediction, type Run, type ScenarioInfo } from '../../scenarios/comparison.ts';
 import { html, join, type Markup } from '../escape.ts';
-import { count, perOperation, stepsPerOperation, totalDecisions } from '../words.ts';
+import {
+  count,
+  hasOperations,
+  perOperation,
+  stepsPerOperation,
+  totalDecisions,
+  withArticle,
+} from '../words.ts';
 import { filterText, type Head, type Page, runsOf, table, tag, td, tdNumber } from './parts.ts';
 
 /** A table a scenario. */
@@ -48,11 +55,11 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
         tdNumber(count(totalDecisions(r))),
         tdNumber(count(r.operations)),
         tdNumber(stepsPerOperation(r)),
-        ...(cost ? [tdNumber(r.cost && r.operations > 0 ? perOperation(r.cost.perOperation) : '–')] : []),
+        ...(cost ? [tdNumber(r.cost && hasOperations(r) ? perOperation(r.cost.perOperation) : '–')] : []),
       ],
     )}</tr>`;
   return html`<div id="${page.scenarioId(s.name)}" data-box><h3>${s.name}</h3>
-<p class="over">${s.asks} <small>One operation is a ${s.operation}${params.length > 0 && ` (${params.join(', ')})`}. ${s.source}</small></p>
+<p class="over">${s.asks} <small>One operation is ${withArticle(s.operation)}${params.length > 0 && ` (${params.join(', ')})`}. ${s.source}</small></p>
 ${runs.length === 0 ? html`<p>Nothing was run.</p>` : table(`Counts of ${s.name}`, heads, runs.map(row))}${formNotes(forms)}${otherForms(runs)}</div>`;
 }
 

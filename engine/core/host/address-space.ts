@@ -128,7 +128,7 @@ export class AddressSpace {
     const start = hvn - mapping.startHvn;
     const end = start + npages;
     protect(mapping, start, end, prot);
-    if ((prot & PROT_WRITE) === 0) this.#forPtes(mapping, start, end, (pte) => pte & ~F_PTE_WRITE);
+    this.#forPtes(mapping, start, end, (pte) => reprotect(mapping, pte, prot));
     this.onInvalidate(hvn, npages);
     return 0;
   }
@@ -268,4 +268,14 @@ export class AddressSpace {
   get backings(): number {
     return this.#backings.length;
   }
+}
+
+/**
+ * change_pte_range(): write access goes with PROT_WRITE, and comes back with it where no fault is needed to allow
+ * it: shared memory without write-notify, and pages that the mapping owns alone (MM_CP_TRY_CHANGE_WRITABLE).
+ */
+function reprotect(mapping: Mapping, pte: number, prot: number): number {
+  if ((prot & PROT_WRITE) === 0) return pte & ~F_PTE_WRITE;
+  const atOnce = mapping.shared ? mapping.backing.kind === 'shm' : (pte & PTE_PRIVATE) !== 0;
+  return atOnce ? pte | F_PTE_WRITE : pte;
 }

@@ -105,6 +105,7 @@ export class HostFaults {
     const frame = anon ? this.newPage(mapping.backing, page) : vm.allocFrame();
     vm.mem.copyWithin(frame << PAGE_SHIFT, source << PAGE_SHIFT, (source + 1) << PAGE_SHIFT);
     this.lastFault |= HOST_COW;
+    vm.count(STEP_INDEX['host-cow']);
     return (frame << PTE_FRAME_SHIFT) | F_PTE_PRESENT | F_PTE_WRITE | PTE_PRIVATE;
   }
 

@@ -30,7 +30,7 @@ import {
 import { APIC_GFN } from './emulate-ops.ts';
 import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_HVA_OK, V_MAP } from './fault-path.ts';
 import type { Mmu } from './mmu.ts';
-import { directPtePrefetch } from './prefetch.ts';
+import { directPtePrefetch, intoStage2 } from './prefetch.ts';
 import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from './stage2.ts';
 
 /** What a load from a device gives. */
@@ -180,7 +180,7 @@ export class AccessBatch {
         vm.record(EV_FAULT, mmu.word, gfn, verdict);
         mmu.faultInFrame(gfn, verdict);
         spte = mmu.map(gfn, verdict);
-        if (!mmu.nested) directPtePrefetch(mmu, gfn);
+        if (!mmu.nested) directPtePrefetch(mmu, gfn, intoStage2(mmu));
       }
       this.#steps.count(WAY_FIXED);
     }

@@ -14,7 +14,7 @@ import {
 } from '../x86/ports.ts';
 import { CR0_PG, MODE_LONG64, type Regs } from '../x86/regs.ts';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
-import type { MmioState } from './mmio.ts';
+import { MMIO_DATA_BYTES, type MmioState } from './mmio.ts';
 import type { Mmu } from './mmu.ts';
 import type { SoftWalk } from './soft-walk.ts';
 
@@ -36,7 +36,7 @@ export interface PioState {
 
 /** The emulator's callbacks for one vCPU. */
 export class KvmEmulateOps implements EmulateOps {
-  readonly buf = new Uint8Array(64);
+  readonly buf = new Uint8Array(MMIO_DATA_BYTES);
   readonly old = new Uint8Array(64);
   faultVector = 0;
   faultCode = 0;
@@ -145,7 +145,7 @@ export class KvmEmulateOps implements EmulateOps {
     const rc = this.#readWrite(linear, n, false);
     if (rc !== X86EMUL_CONTINUE || mmio.pending === 0) return rc;
     // What memory gave is kept beside what the device will give.
-    mmio.data.set(this.buf);
+    mmio.keep(this.buf, n);
     mmio.ask(false);
     return X86EMUL_IO_NEEDED;
   }
@@ -154,7 +154,7 @@ export class KvmEmulateOps implements EmulateOps {
     this.#mmu.vm.count(ACCESS);
     const rc = this.#readWrite(linear, n, true);
     if (rc !== X86EMUL_CONTINUE || this.#mmio.pending === 0) return rc;
-    this.#mmio.data.set(this.buf);
+    this.#mmio.keep(this.buf, n);
     this.#mmio.ask(true);
     return X86EMUL_CONTINUE;
   }

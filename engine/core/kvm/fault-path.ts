@@ -73,7 +73,12 @@ export function walkFault(word: number, kvm: FaultPolicy, watch: Watch = nobody)
     watch('kvm_faultin_pfn()', 'no asynchronous fault possible now: the same again, waiting for the disk');
     pfn = faultPfn(f, kvm, false, watch);
   }
-  if (pfn === PFN_OK) return V_MAP | mapBits(f);
+  if (pfn === PFN_OK) {
+    const bits = mapBits(f);
+    const rights = (bits & V_WRITABLE) !== 0 ? 'a writable' : 'a read-only';
+    watch('make_spte()', `${rights} stage-2 entry; the guest goes on`);
+    return V_MAP | bits;
+  }
   if (pfn === KVM_PFN_NOSLOT) {
     watch('handle_abnormal_pfn()', 'no memslot: a device; the gfn is remembered as MMIO');
     return V_EMULATE_MMIO;
@@ -159,12 +164,12 @@ function gupFailedSays(pfn: PfnVerdict): string {
 }
 
 function watchGup(f: Facts, nowait: boolean, watch: Watch): void {
-  watch('hva_to_pfn_slow()', 'get_user_pages gives the page', 'gup-slow');
   if (needsFaultIn(f)) {
     if (f.cold && !nowait)
       watch('filemap_fault()', 'the host reads the page from the disk and waits', 'host-io');
     watch('handle_mm_fault()', 'the host maps the page', 'host-fault');
   }
+  watch('hva_to_pfn_slow()', 'get_user_pages gives the page', 'gup-slow');
   if (f.write || f.slotReadonly) return;
   if (readLeavesWritable(f)) watch('hva_to_pfn_slow()', 'it may be written too', 'gup-fast');
   else watch('hva_to_pfn_slow()', 'it may not be written', 'gup-fast');

@@ -68,7 +68,7 @@ export class Memslots {
   readonly #vm: Vm;
   readonly #host: AddressSpace;
   readonly #events: SlotEvents;
-  /** kvm_mmu_max_gfn() + 1: with nested paging all that an entry could hold, else what this processor has. */
+  /** kvm_mmu_max_gfn() + 1: with nested paging what the processor has, else all that an entry could hold. */
   readonly #maxGfns: number;
   readonly #slots = new Map<number, Memslot>();
   /** Slots by their record's number: what the index leads to. */
@@ -76,7 +76,7 @@ export class Memslots {
   readonly #freeRecords: number[] = [];
 
   constructor(vm: Vm, host: AddressSpace, events: SlotEvents, nested: boolean) {
-    this.#maxGfns = nested ? 2 ** (52 - PAGE_SHIFT) : GFN_LIMIT;
+    this.#maxGfns = nested ? GFN_LIMIT : 2 ** (52 - PAGE_SHIFT);
     this.#vm = vm;
     this.#host = host;
     this.#events = events;
@@ -118,7 +118,11 @@ export class Memslots {
     if (baseGfn + npages > this.#maxGfns) return -EINVAL;
     if (old !== undefined) this.#delete(old);
     else this.#vm.count(STEP_INDEX['slot-change']);
-    this.#create(r, baseGfn, npages);
+    const bitmap = old === undefined ? 0 : this.#vm.h[old.record + SLOT_DIRTY]!;
+    const slot = this.#create(r, baseGfn, npages);
+    // A slot that moves takes its dirty bitmap along.
+    if (bitmap !== 0 && (r.flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0)
+      this.#vm.h[slot.record + SLOT_DIRTY] = bitmap;
     return 0;
   }
 
@@ -130,7 +134,7 @@ export class Memslots {
     return false;
   }
 
-  #create(r: MemoryRegion, baseGfn: number, npages: number): void {
+  #create(r: MemoryRegion, baseGfn: number, npages: number): Memslot {
     const record = this.#freeRecords.pop() ?? this.#newRecord();
     const mapping = this.#host.find(r.userspaceAddr / PAGE_SIZE);
     const slot: Memslot = {
@@ -147,6 +151,7 @@ export class Memslots {
     this.#fillRecord(slot);
     if (slot.id >>> 16 === 0) this.#index(slot, record);
     this.#events.newGeneration();
+    return slot;
   }
 
   #newRecord(): number {

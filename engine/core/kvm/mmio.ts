@@ -5,6 +5,9 @@
 import { KVM_EXIT_MMIO } from '../../abi.ts';
 import type { ExitRecord } from '../../machine.ts';
 
+/** The widest access of the emulator: INS with REP, which writes ahead what it has read from the port. */
+export const MMIO_DATA_BYTES = 1024;
+
 /** One page-bound piece of an access. */
 interface Fragment {
   gpa: number;
@@ -23,7 +26,7 @@ export class MmioState {
   isWrite = false;
   /** The VMM has answered a read in full: the next emulated read takes `data` instead of memory. */
   readCompleted = false;
-  readonly data = new Uint8Array(64);
+  readonly data = new Uint8Array(MMIO_DATA_BYTES);
   readonly #fragments: Fragment[] = [
     { gpa: 0, len: 0, offset: 0 },
     { gpa: 0, len: 0, offset: 0 },
@@ -34,6 +37,11 @@ export class MmioState {
   /** Begins an access: whatever an earlier store of the same instruction queued is lost (trap 9). */
   begin(): void {
     this.#count = 0;
+  }
+
+  /** Keeps an access's bytes for the exits to come: of a load, what memory gave beside the device. */
+  keep(bytes: Uint8Array, n: number): void {
+    for (let i = 0; i < n; i++) this.data[i] = bytes[i]!;
   }
 
   /** Queues a piece that memory did not take. */

@@ -6,6 +6,7 @@
 import { EFAULT, PFERR_FETCH, PFERR_GUEST_PAGE, PFERR_PRESENT, PFERR_RSVD, PFERR_WRITE } from '../../abi.ts';
 import { F_WRITE } from '../../facts.ts';
 import type { FaultPolicy } from '../../policy.ts';
+import { HOST_COW, HOST_NOTHING } from '../host/host-fault.ts';
 import { describeInstruction } from '../x86/describe.ts';
 import { CS } from '../x86/regs.ts';
 import {
@@ -19,7 +20,7 @@ import {
 import { PF_VECTOR } from './exceptions.ts';
 import type { GuestBus } from './guest-bus.ts';
 import { PF_EFAULT, PF_EMULATE, PF_FIXED } from './mmu.ts';
-import { directPtePrefetch } from './prefetch.ts';
+import { directPtePrefetch, intoStage2, type PrefetchInto } from './prefetch.ts';
 import { PF_INJECT, type ShadowTables } from './shadow.ts';
 import type { SoftWalk } from './soft-walk.ts';
 
@@ -38,6 +39,8 @@ export class PageFaults {
   readonly #vcpu: FaultingVcpu;
   readonly #policy: FaultPolicy;
   readonly #walk: SoftWalk;
+  /** Where a guest without paging has its neighbours prefetched to. */
+  readonly #stage2: PrefetchInto;
   /** Faults given to the guest as its own. */
   injected = 0;
 
@@ -45,6 +48,7 @@ export class PageFaults {
     this.#vcpu = vcpu;
     this.#policy = policy;
     this.#walk = walk;
+    this.#stage2 = intoStage2(vcpu.mmu);
   }
 
   /** Handles the fault that the bus recorded: ENTER_GUEST, EXIT_TO_USER or -errno. */
@@ -71,11 +75,19 @@ export class PageFaults {
     const { bus, life, mmu, shadow } = this.#vcpu;
     const write = (bus.npfCode & PFERR_WRITE) !== 0;
     const gfn = Math.floor(bus.npfGpa / 4096);
+    mmu.host.faults.lastFault = HOST_NOTHING;
     const result = direct
       ? mmu.directPageFault(gfn, write ? F_WRITE : 0, bus.npfLinear)
       : shadow!.pageFault(bus.npfLinear, write);
-    if (life.open) life.path(mmu.word, this.#policy);
-    if (result === PF_FIXED && direct && !mmu.nested) directPtePrefetch(mmu, gfn);
+    if (life.open) {
+      if ((mmu.host.faults.lastFault & HOST_COW) !== 0)
+        life.note(
+          'do_cow_fault()',
+          'the page is copied for this mapping; what stands behind it keeps its bytes',
+        );
+      life.path(mmu.word, this.#policy);
+    }
+    if (result === PF_FIXED && direct && !mmu.nested) directPtePrefetch(mmu, gfn, this.#stage2);
     return result;
   }
 

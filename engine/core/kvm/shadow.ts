@@ -13,8 +13,9 @@ import type { Regs } from '../x86/regs.ts';
 import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_MAP, V_WRITABLE } from './fault-path.ts';
 import { ACCESS_READ, ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
 import { type Mmu, PF_EFAULT, PF_EMULATE, PF_FIXED, PF_RETRY } from './mmu.ts';
+import { directPtePrefetch } from './prefetch.ts';
 import type { SoftWalk } from './soft-walk.ts';
-import { MMIO_GEN_MASK, SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_WRITE } from './stage2.ts';
+import { MMIO_GEN_MASK, SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE } from './stage2.ts';
 
 /** The guest's own tables refuse the access: it gets the #PF (FNAME(page_fault)()). */
 export const PF_INJECT = 4;
@@ -33,6 +34,8 @@ export class ShadowTables {
   readonly #regs: Regs;
   readonly #walk: SoftWalk;
   readonly #entries = new Map<number, ShadowEntry>();
+  /** Direct shadow pages of the guest's large pages, by 2 MiB region: whether their entries may be writable. */
+  readonly #regions = new Map<number, boolean>();
   /** Guest frames that hold the guest's page tables: writes to them are emulated. */
   readonly #tracked = new Set<number>();
 
@@ -55,6 +58,7 @@ export class ShadowTables {
   /** Forgets every entry. */
   clear(): void {
     this.#entries.clear();
+    this.#regions.clear();
     this.#mmu.vm.flushTlb();
   }
 
@@ -101,12 +105,10 @@ export class ShadowTables {
     const page = Math.floor(linear / 4096);
     const writable = this.#mayWrite(write);
     switch (verdict & V_ACTION) {
-      case V_MAP: {
-        const allowed = writable && !this.#tracked.has(gfn) ? verdict : verdict & ~V_WRITABLE;
-        this.#entries.set(page, { spte: mmu.makeSpte(gfn, allowed), gfn, writable });
-        mmu.vm.count(STEP_INDEX['stage2-map']);
+      case V_MAP:
+        if (this.#walk.levels === 4) this.#install(page, gfn, verdict, writable);
+        else this.#mapLarge(page, gfn, verdict, writable);
         return PF_FIXED;
-      }
       case V_EMULATE:
         return PF_EMULATE;
       case V_EMULATE_MMIO: {
@@ -121,6 +123,37 @@ export class ShadowTables {
       default:
         return PF_RETRY;
     }
+  }
+
+  #install(page: number, gfn: number, verdict: number, writable: boolean): void {
+    const allowed = writable && !this.#tracked.has(gfn) ? verdict : verdict & ~V_WRITABLE;
+    this.#entries.set(page, { spte: this.#mmu.makeSpte(gfn, allowed), gfn, writable });
+    this.#mmu.vm.count(STEP_INDEX['stage2-map']);
+  }
+
+  /**
+   * A large page of the guest over small ones of the host has a direct shadow page of its own, with one access for
+   * all its entries: validate_direct_spte() drops it when the guest's dirty bit changes that. Neighbours are
+   * prefetched into it.
+   */
+  #mapLarge(page: number, gfn: number, verdict: number, writable: boolean): void {
+    const region = Math.floor(page / 512);
+    const before = this.#regions.get(region);
+    if (before !== undefined && before !== writable) this.#dropRegion(region);
+    this.#regions.set(region, writable);
+    this.#install(page, gfn, verdict, writable);
+    const apart = page - gfn;
+    directPtePrefetch(this.#mmu, gfn, {
+      writable,
+      has: (g) => (this.entry(g + apart) & SPTE_PRESENT) !== 0,
+      map: (g, v) => this.#install(g + apart, g, v, writable),
+    });
+  }
+
+  #dropRegion(region: number): void {
+    for (const page of this.#entries.keys())
+      if (Math.floor(page / 512) === region) this.#entries.delete(page);
+    this.#mmu.vm.flushTlb();
   }
 
   /**

@@ -112,12 +112,14 @@ function count(m: Machine, i: Insn, leading: boolean): number {
   return 0;
 }
 
+/** TZCNT; KVM's emulator does not know the prefix and does BSF. */
 export function tzcnt(m: Machine, i: Insn): number {
-  return count(m, i, false);
+  return m.port.emulator ? scan(m, i, false) : count(m, i, false);
 }
 
+/** LZCNT; KVM's emulator does BSR. */
 export function lzcnt(m: Machine, i: Insn): number {
-  return count(m, i, true);
+  return m.port.emulator ? scan(m, i, true) : count(m, i, true);
 }
 
 /** Byte order of a 32-bit word, reversed. */

@@ -61,7 +61,9 @@ export function pop(m: Machine, i: Insn): number {
 
 export function pusha(m: Machine, i: Insn): number {
   const size = i.opSize;
-  for (let r = 0; r < 8; r++) {
+  for (let n = 0; n < 8; n++) {
+    // KVM pushes one register after the other; QEMU's processor fills the frame from its lowest address up.
+    const r = m.port.emulator ? n : 7 - n;
     m.getReg(r, size);
     const stop = pushAt(m, size, r * size, m.lo, 0);
     if (stop !== 0) return stop;

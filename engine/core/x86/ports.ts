@@ -75,7 +75,7 @@ export const EMULATION_RESTART = 1;
 
 /** KVM's way, `struct x86_emulate_ops`: each returns X86EMUL_*. */
 export interface EmulateOps {
-  /** Data of every call; 64 bytes. */
+  /** Data of every call; 64 bytes at least, and as many as INS is to read ahead. */
   readonly buf: Uint8Array;
   /** Up to 64 bytes: the expected old value of `cmpxchgEmulated`. */
   readonly old: Uint8Array;
