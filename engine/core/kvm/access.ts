@@ -29,6 +29,7 @@ import {
 } from './access-steps.ts';
 import { APIC_GFN } from './emulate-ops.ts';
 import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_HVA_OK, V_MAP } from './fault-path.ts';
+import { guestFrame } from './guest-frame.ts';
 import type { Mmu } from './mmu.ts';
 import { directPtePrefetch, intoStage2 } from './prefetch.ts';
 import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from './stage2.ts';
@@ -247,7 +248,7 @@ export class AccessBatch {
     const mmu = this.#mmu;
     const isWrite = write !== 0;
     const device = gfn === APIC_GFN || mmu.matchesMmioGfn(gfn);
-    const frame = device ? -1 : mmu.guestFrame(gfn, isWrite);
+    const frame = device ? -1 : guestFrame(mmu, gfn, isWrite);
     if (frame >= 0) {
       this.#steps.count(isWrite ? WAY_STORE_COPIED : WAY_LOAD_COPIED);
       const at = (frame << PAGE_SHIFT) | off;

@@ -13,6 +13,7 @@ import {
   X86EMUL_UNHANDLEABLE,
 } from '../x86/ports.ts';
 import { CR0_PG, MODE_LONG64, type Regs } from '../x86/regs.ts';
+import { givesHva, guestFrame } from './guest-frame.ts';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
 import { MMIO_DATA_BYTES, type MmioState } from './mmio.ts';
 import type { Mmu } from './mmu.ts';
@@ -81,7 +82,7 @@ export class KvmEmulateOps implements EmulateOps {
 
   /** Copies memory of one page into `buf` at `at`; false where KVM cannot read it. */
   #readPage(gpa: number, n: number, at: number): boolean {
-    const frame = this.#mmu.guestFrame(Math.floor(gpa / 4096), false);
+    const frame = guestFrame(this.#mmu, Math.floor(gpa / 4096), false);
     if (frame < 0) return false;
     const from = (frame << PAGE_SHIFT) | (gpa & PAGE_MASK);
     const { mem } = this.#mmu.vm;
@@ -91,7 +92,7 @@ export class KvmEmulateOps implements EmulateOps {
 
   #writePage(gpa: number, n: number, at: number): boolean {
     const gfn = Math.floor(gpa / 4096);
-    const frame = this.#mmu.guestFrame(gfn, true);
+    const frame = guestFrame(this.#mmu, gfn, true);
     if (frame < 0) return false;
     const to = (frame << PAGE_SHIFT) | (gpa & PAGE_MASK);
     const { mem } = this.#mmu.vm;
@@ -196,8 +197,8 @@ export class KvmEmulateOps implements EmulateOps {
     if (!powerOfTwo || (linear % 4096) + n > 4096) return this.writeEmulated(linear, n);
     const gpa = this.#gpa(linear, ACCESS_WRITE);
     const gfn = Math.floor(gpa / 4096);
-    if (gpa < 0 || gfn === APIC_GFN || !this.#mmu.givesHva(gfn)) return this.writeEmulated(linear, n);
-    const frame = this.#mmu.guestFrame(gfn, true);
+    if (gpa < 0 || gfn === APIC_GFN || !givesHva(this.#mmu, gfn)) return this.writeEmulated(linear, n);
+    const frame = guestFrame(this.#mmu, gfn, true);
     // There is an address but the host's mapping refuses: nothing is left to try.
     if (frame < 0) return X86EMUL_UNHANDLEABLE;
     const { mem } = this.#mmu.vm;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EEXIST, EINVAL, ENOENT, KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '../../abi.ts';
 import { type CoreMachine, createCoreMachine } from '../machine.ts';
-import { slotRecordOf } from './memslots.ts';
+import { slotRecordOf } from './gfn-index.ts';
 
 const MIB = 2 ** 20;
 

@@ -17,7 +17,8 @@ import type { DirtyLog, MemoryRegion } from '../../machine.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import type { AddressSpace } from '../host/address-space.ts';
 import { type Mapping, uniformFacts } from '../host/mapping.ts';
-import { EV_SLOT, TOP, type Vm } from '../vm.ts';
+import { EV_SLOT, type Vm } from '../vm.ts';
+import { indexSlot } from './gfn-index.ts';
 
 /** `KVM_MEM_SLOTS_NUM` less the kernel's own, and the most pages a slot may have. */
 const KVM_USER_MEM_SLOTS = 32764;
@@ -149,7 +150,7 @@ export class Memslots {
     this.#slots.set(slot.id, slot);
     this.#setByRecord(record, slot);
     this.#fillRecord(slot);
-    if (slot.id >>> 16 === 0) this.#index(slot, record);
+    if (slot.id >>> 16 === 0) indexSlot(this.#vm, slot.baseGfn, slot.npages, record);
     this.#events.newGeneration();
     return slot;
   }
@@ -205,7 +206,7 @@ export class Memslots {
     this.#slots.delete(slot.id);
     this.#setByRecord(slot.record, undefined);
     this.#freeRecords.push(slot.record);
-    if (slot.id >>> 16 === 0) this.#index(slot, 0);
+    if (slot.id >>> 16 === 0) indexSlot(this.#vm, slot.baseGfn, slot.npages, 0);
     this.#events.zapAll();
     this.#events.newGeneration();
     return 0;
@@ -252,55 +253,8 @@ export class Memslots {
     h[dirty + (page >>> 5)]! |= 1 << (page & 31);
   }
 
-  /** Enters the slot into the index over gfn (or takes it out: record 0), 2 MiB at a time where it can. */
-  #index(slot: Memslot, record: number): void {
-    // Above what the processor can address a slot may be made, but never be reached.
-    const end = Math.min(slot.baseGfn + slot.npages, GFN_LIMIT);
-    for (let gfn = slot.baseGfn; gfn < end; ) {
-      const region = regionOf(this.#vm, gfn);
-      const last = Math.min(end, (gfn | 511) + 1);
-      const whole = (gfn & 511) === 0 && last === gfn + 512;
-      if (whole) this.#vm.h[region + 1] = record;
-      else this.#indexPages(region, gfn, last, record);
-      gfn = last;
-    }
-  }
-
-  #indexPages(region: number, gfn: number, end: number, record: number): void {
-    let entry = this.#vm.h[region + 1]!;
-    if (entry >= 0) {
-      const map = this.#vm.alloc(512);
-      this.#vm.h.fill(entry, map, map + 512);
-      entry = -map;
-      this.#vm.h[region + 1] = entry;
-    }
-    this.#vm.h.fill(record, -entry + (gfn & 511), -entry + (gfn & 511) + (end - gfn));
-  }
-
   /** Every slot, for the VMM's alias and for reports. */
   all(): Iterable<Memslot> {
     return this.#slots.values();
   }
-}
-
-/**
- * The record of a 2 MiB region, made if need be: [leaf of stage-2 entries or 0, slot]. The slot is a record
- * offset that holds for all 512 pages, 0 for none, or minus the offset of a map with one record a page.
- */
-export function regionOf(vm: Vm, gfn: number): number {
-  let mid = vm.h[TOP + (gfn >>> 18)]!;
-  if (mid === 0) {
-    mid = vm.alloc(1024);
-    vm.h[TOP + (gfn >>> 18)] = mid;
-  }
-  return mid + ((gfn >>> 9) & 511) * 2;
-}
-
-/** gfn_to_memslot(): the slot's record offset, or 0. */
-export function slotRecordOf(vm: Vm, gfn: number): number {
-  const h = vm.h;
-  const mid = h[TOP + (gfn >>> 18)]!;
-  if (mid === 0) return 0;
-  const s = h[mid + ((gfn >>> 9) & 511) * 2 + 1]!;
-  return s >= 0 ? s : h[-s + (gfn & 511)]!;
 }

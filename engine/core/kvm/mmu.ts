@@ -5,7 +5,7 @@
  */
 import { GFN_LIMIT, KVM_MEM_READONLY, PAGE_SIZE } from '../../abi.ts';
 import { assert } from '../../assert.ts';
-import { F_SLOT, F_SLOT_READONLY, F_VM_READ, F_WRITE } from '../../facts.ts';
+import { F_SLOT, F_SLOT_READONLY, F_VM_READ } from '../../facts.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import type { AddressSpace } from '../host/address-space.ts';
 import { absentFacts, PTE_FACTS, PTE_FRAME_SHIFT } from '../host/mapping.ts';
@@ -18,19 +18,11 @@ import {
   V_EMULATE_MMIO,
   V_FAULT_IN,
   V_FAULT_IN_WRITE,
-  V_HVA_OK,
   V_MAP,
   V_WRITABLE,
 } from './fault-path.ts';
-import {
-  Memslots,
-  SLOT_BASE_GFN,
-  SLOT_DIRTY,
-  SLOT_FACTS,
-  SLOT_PTE_OFFSET,
-  SLOT_PTES,
-  slotRecordOf,
-} from './memslots.ts';
+import { slotRecordOf } from './gfn-index.ts';
+import { Memslots, SLOT_BASE_GFN, SLOT_DIRTY, SLOT_FACTS, SLOT_PTE_OFFSET, SLOT_PTES } from './memslots.ts';
 import { MmioInfo } from './mmio-info.ts';
 import {
   SPTE_FAST_FIXABLE,
@@ -280,29 +272,5 @@ export class Mmu extends MmioInfo {
   currentMmioGfn(gfn: number): number {
     const spte = gfn < GFN_LIMIT ? spteOf(this.vm, gfn) : 0;
     return (spte & SPTE_MMIO) !== 0 && this.stage2.isCurrentMmio(spte, this.generation) ? gfn : -1;
-  }
-
-  /** gfn_to_hva() for write: does the slot, as this series reads it, give an address at all? */
-  givesHva(gfn: number): boolean {
-    if (gfn >= GFN_LIMIT || slotRecordOf(this.vm, gfn) === 0) return false;
-    return (this.vm.verdicts[this.wordOf(gfn, F_WRITE)]! & V_HVA_OK) !== 0;
-  }
-
-  /**
-   * The frame through which KVM itself reads or writes guest memory (kvm_read_guest_page(),
-   * kvm_write_guest_page()): -1 where there is no slot, the slot forbids it, or the host does.
-   */
-  guestFrame(gfn: number, write: boolean): number {
-    const record = gfn < GFN_LIMIT ? slotRecordOf(this.vm, gfn) : 0;
-    if (record === 0) return -1;
-    const verdict = this.vm.verdicts[this.wordOf(gfn, write ? F_WRITE : 0)]!;
-    if ((verdict & V_HVA_OK) === 0) return -1;
-    const slot = this.slots.slotOfRecord(record)!;
-    const frame = this.host.userFrame(slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn, write);
-    if (frame >= 0 && write) {
-      this.slots.markDirty(record, gfn);
-      this.vm.touchCode(frame);
-    }
-    return frame;
   }
 }

@@ -5,7 +5,8 @@
 import { GFN_LIMIT } from '../../abi.ts';
 import { F_PTE_WRITE, F_WRITE } from '../../facts.ts';
 import { V_ACTION, V_FAULT_IN, V_HVA_OK, V_MAP, V_WRITABLE } from './fault-path.ts';
-import { SLOT_DIRTY, slotRecordOf } from './memslots.ts';
+import { slotRecordOf } from './gfn-index.ts';
+import { SLOT_DIRTY } from './memslots.ts';
 import type { Mmu } from './mmu.ts';
 import { SPTE_PRESENT, spteOf } from './stage2.ts';
 

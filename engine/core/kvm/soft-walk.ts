@@ -5,6 +5,7 @@
 import { PAGE_MASK, PAGE_SHIFT } from '../../abi.ts';
 import { F_SLOT_READONLY } from '../../facts.ts';
 import type { Regs } from '../x86/regs.ts';
+import { guestFrame } from './guest-frame.ts';
 import { WALK_PAGE_FAULT, WALK_UNREACHABLE, Walk } from './guest-walk.ts';
 import type { Mmu } from './mmu.ts';
 
@@ -58,7 +59,7 @@ export class SoftWalk {
 
   /** kvm_vcpu_gfn_to_hva_prot() and a read from user memory. */
   entryAt(gpa: number): number {
-    const frame = this.#mmu.guestFrame(Math.floor(gpa / 4096), false);
+    const frame = guestFrame(this.#mmu, Math.floor(gpa / 4096), false);
     this.#leafAt = frame < 0 ? 0 : (frame << PAGE_SHIFT) | (gpa & PAGE_MASK);
     return frame < 0 ? -1 : this.#leafAt;
   }
@@ -70,7 +71,7 @@ export class SoftWalk {
       this.skippedBits = true;
       return true;
     }
-    const frame = this.#mmu.guestFrame(gfn, true);
+    const frame = guestFrame(this.#mmu, gfn, true);
     if (frame < 0) return false;
     this.#leafAt = (frame << PAGE_SHIFT) | (at & PAGE_MASK);
     this.mem32[this.#leafAt >> 2]! |= bits;

@@ -4,7 +4,7 @@
  */
 import { STEP_INDEX } from '../../steps.ts';
 import { TOP, type Vm } from '../vm.ts';
-import { regionOf } from './memslots.ts';
+import { regionOf } from './gfn-index.ts';
 
 /** The processor may read and execute. */
 export const SPTE_PRESENT = 1 << 0;
