@@ -1,4 +1,5 @@
 /** Files are written whole or not at all. */
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,5 +56,16 @@ describe('openFolder', () => {
     expect(await readdir(join(folder, 'deep/er'))).toEqual(['b']);
     await writeFile(join(folder, 'file'), '');
     await expect(openFolder('--report', 'file', folder, ['a'])).rejects.toThrow('a file is in its place');
+    await expect(openFolder('--report', 'file/er', folder, ['a'])).rejects.toThrow(
+      'a part of its path is a file',
+    );
+  });
+
+  test.runIf(existsSync('/proc/self'))('gives up where nothing can be made, at whatever depth', async () => {
+    for (const path of ['/proc/faultline', '/proc/faultline/deep/er']) {
+      await expect(openFolder('--report', path, folder, ['a'])).rejects.toThrow(
+        `--report ${path}: cannot be written: no folder can be made there`,
+      );
+    }
   });
 });

@@ -84,6 +84,28 @@ async function replace(target: string, text: string, mode: number | undefined): 
   }
 }
 
+/** What a folder's own errors mean: they are about the place, not about a file in it. */
+const FOLDER_REASONS: Readonly<Record<string, string>> = {
+  EEXIST: 'a file is in its place',
+  ENOENT: 'no folder can be made there',
+};
+
+/**
+ * Makes a folder and those above it, one call a level. Node's own `recursive` never returns where a parent is there
+ * and says ENOENT all the same, as in /proc.
+ */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if ((await stat(path).catch(() => undefined))?.isDirectory()) return;
+    const above = dirname(path);
+    if (errorCode(error) !== 'ENOENT' || (await stat(above).catch(() => undefined))) throw error;
+    await makeFolder(above);
+    await mkdir(path);
+  }
+}
+
 /** Makes the folder if need be and sees that each of `names` can be written in it. */
 export async function openFolder<const N extends string>(
   option: string,
@@ -92,10 +114,10 @@ export async function openFolder<const N extends string>(
   names: readonly N[],
 ): Promise<Readonly<Record<N, OutputFile>>> {
   try {
-    await mkdir(resolve(cwd, path), { recursive: true });
+    await makeFolder(resolve(cwd, path));
   } catch (error) {
-    const taken = errorCode(error) === 'EEXIST' ? new Error('a file is in its place') : error;
-    throw refuse(option, path, taken);
+    const said = FOLDER_REASONS[errorCode(error) ?? ''];
+    throw refuse(option, path, said === undefined ? error : new Error(said));
   }
   const files = await Promise.all(names.map(async (n) => [n, await openOutput(option, join(path, n), cwd)]));
   return Object.fromEntries(files) as Record<N, OutputFile>;
