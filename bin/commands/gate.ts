@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { Baseline, GateResult, GateRow } from '../../reports/gate/model.ts';
 import type { Thresholds } from '../../reports/gate/thresholds.ts';
+import type { Scenario } from '../../scenarios/index.ts';
 import { defineCommand } from '../command.ts';
 import { type ExitCode, firstLine, type Io, UsageError } from '../io.ts';
 import { byName } from '../names.ts';
@@ -25,6 +26,7 @@ export const gate = defineCommand({
       requiresArg: true,
       describe: 'JSON file with limits; unknown keys are refused',
     },
+    scenario: { type: 'string', array: true, requiresArg: true, describe: 'Tier 0: only these scenarios' },
     instructions: { type: 'boolean', default: false, describe: 'Tier 2: count instructions with valgrind' },
     'baseline-build': {
       type: 'string',
@@ -64,12 +66,14 @@ export const gate = defineCommand({
     if (!(args.ms > 0 && args.ms <= 10_000)) throw new UsageError(`--ms ${args.ms}: needs 1 to 10000`);
     if (!(Number.isSafeInteger(args.aa) && args.aa >= 0))
       throw new UsageError(`--aa ${args.aa}: needs a whole number`);
-    const tier3 = { limits, ms: args.ms, strategy };
-    if (args['self-test']) return runSelfTest({ ...args, ...tier3 }, io);
+    const { SCENARIOS } = await import('../../scenarios/index.ts');
+    const scenarios = args.scenario?.map((n) => byName(n, SCENARIOS, 'scenario')) ?? SCENARIOS;
+    const measured = { limits, ms: args.ms, strategy, scenarios };
+    if (args['self-test']) return runSelfTest({ ...args, ...measured }, io);
     if (args.baseline === undefined) throw new UsageError('gate needs --baseline FILE, or --self-test');
-    if (args.update) return update(args.baseline, { ...tier3, instructions: args.instructions }, io);
+    if (args.update) return update(args.baseline, { ...measured, instructions: args.instructions }, io);
     const file = args.out === undefined ? undefined : await openOutput('--out', args.out, io.cwd);
-    const result = await judge(await readBaseline(args.baseline, io), { ...args, ...tier3 }, io);
+    const result = await judge(await readBaseline(args.baseline, io), { ...args, ...measured }, io);
     if (result === undefined) return 130;
     const render = await import('../../reports/gate/render.ts');
     const as = {
@@ -90,6 +94,7 @@ export const gate = defineCommand({
 interface Measured {
   readonly limits: Thresholds;
   readonly ms: number;
+  readonly scenarios: readonly Scenario[];
   readonly strategy: { readonly name: string };
   readonly instructions: boolean;
 }
@@ -150,7 +155,7 @@ async function countInstructions(o: Measured, io: Io): Promise<NonNullable<Basel
 async function update(path: string, o: Measured, io: Io): Promise<ExitCode> {
   const file = await openOutput('--baseline', path, io.cwd);
   const { measureBaseline } = await import('../gate/baseline.ts');
-  const baseline = await measureBaseline(io);
+  const baseline = await measureBaseline(o.scenarios, io);
   if (baseline === undefined) return 130;
   const instructions = o.instructions ? { instructions: await countInstructions(o, io) } : {};
   await file.write(`${JSON.stringify({ ...baseline, ...instructions }, null, 2)}\n`);
@@ -165,7 +170,7 @@ async function judge(
 ): Promise<GateResult | undefined> {
   const { gateResult, judgeExact, judgeInstructions } = await import('../../reports/gate/judge.ts');
   const { measureBaseline } = await import('../gate/baseline.ts');
-  const now = await measureBaseline(io);
+  const now = await measureBaseline(o.scenarios, io);
   if (now === undefined) return undefined;
   const rows: GateRow[] = [
     ...judgeExact(0, before.fates, now.fates),

@@ -3,7 +3,7 @@ import { countLoops, type Plant } from '../../engine/core/bench/counters.ts';
 import { createCoreMachine } from '../../engine/core/machine.ts';
 import { BASELINE_SCHEMA, type Baseline, type Cells, type Metric } from '../../reports/gate/model.ts';
 import type { Comparison } from '../../scenarios/comparison.ts';
-import { SCENARIOS } from '../../scenarios/index.ts';
+import type { Scenario } from '../../scenarios/index.ts';
 import { compare } from '../../scenarios/runner.ts';
 import { STRATEGIES, type Strategy } from '../../strategies/index.ts';
 import type { Io } from '../io.ts';
@@ -29,11 +29,11 @@ export function fatesOf(c: Comparison): Cells {
   );
 }
 
-/** Everything that tiers 0 and 1 compare; undefined when interrupted. */
-export async function measureBaseline(io: Io): Promise<Baseline | undefined> {
+/** Everything that tiers 0 and 1 compare, tier 0 over these scenarios; undefined when interrupted. */
+export async function measureBaseline(scenarios: readonly Scenario[], io: Io): Promise<Baseline | undefined> {
   const line = createProgress(io);
   const comparison = await compare({
-    scenarios: SCENARIOS,
+    scenarios,
     strategies: STRATEGIES,
     params: {},
     paging: 'npt',

@@ -1,12 +1,12 @@
 /**
  * The program whose instructions and times a gate measures: one strategy's hot loops and nothing else. Everything it
- * is told comes by its one argument. Slowdowns for the self-test are planted here, as more accesses: the engine has
+ * is told comes by its one argument, and for times by messages. Slowdowns for the self-test are planted here, as more accesses: the engine has
  * none.
  */
 import { type Loop, LoopSet, OPS } from '../../engine/core/bench/loops.ts';
 import { RAM_64, RAM_4096, ROM_64 } from '../../engine/core/bench/workload.ts';
 import { findStrategy } from '../../strategies/index.ts';
-import { median } from '../bench/pairs.ts';
+import { slice } from '../bench/pairs.ts';
 
 /** What it is told. */
 export interface EntryTask {
@@ -15,8 +15,6 @@ export interface EntryTask {
   /** Instructions: the loop, and how many batches of it. */
   readonly op?: string;
   readonly batches?: number;
-  /** Times: milliseconds of samples a loop. */
-  readonly ms?: number;
   /** This share of accesses more than are counted. */
   readonly extra?: number;
 }
@@ -33,23 +31,19 @@ function plant(set: LoopSet, loop: Loop, share: number): void {
   else plain.batch.runReads(RAM_4096, 4095, n);
 }
 
-function times(set: LoopSet, ms: number, extra: number): Record<string, number> {
-  const one = (loop: Loop): number => {
-    loop.prepare?.();
-    const from = performance.now();
-    loop.run();
-    plant(set, loop, extra);
-    return ((performance.now() - from) * 1e6) / loop.operations;
-  };
-  const timed = (loop: Loop, budget: number): number => {
-    const samples: number[] = [];
-    const end = performance.now() + budget;
-    do samples.push(one(loop));
-    while (performance.now() < end || samples.length < 5);
-    return median(samples);
-  };
-  for (let round = 0; round < 3; round++) for (const loop of set.loops()) timed(loop, ms / 4);
-  return Object.fromEntries(set.loops().map((loop) => [loop.op, timed(loop, ms)]));
+/** Serves slices: a loop's name comes in, the nanoseconds an access of one slice go out. */
+function serve(set: LoopSet, extra: number): void {
+  const loops = new Map(set.loops().map((loop) => [String(loop.op), loop]));
+  process.on('message', (op) => {
+    const loop = loops.get(String(op));
+    if (loop === undefined) return;
+    const run = (): void => {
+      loop.run();
+      plant(set, loop, extra);
+    };
+    process.send?.(slice({ operations: loop.operations, prepare: loop.prepare, run }));
+  });
+  process.send?.([...loops.keys()]);
 }
 
 function instructions(set: LoopSet, op: string, batches: number, extra: number): number {
@@ -68,8 +62,8 @@ const strategy = findStrategy(task.strategy);
 if (strategy === undefined) throw new Error(`no strategy ${task.strategy}`);
 const set = new LoopSet(strategy);
 const extra = task.extra ?? 0;
-const answer =
-  task.what === 'times'
-    ? times(set, task.ms ?? 40, extra)
-    : { accesses: instructions(set, task.op ?? 'rom-write', task.batches ?? 10, extra) };
-process.stdout.write(`${JSON.stringify(answer)}\n`);
+if (task.what === 'times') serve(set, extra);
+else {
+  const accesses = instructions(set, task.op ?? 'rom-write', task.batches ?? 10, extra);
+  process.stdout.write(`${JSON.stringify({ accesses })}\n`);
+}

@@ -1,6 +1,6 @@
 /** The tiers' verdicts: pure functions over two measurements. */
 import type { Cells, GateResult, GateRow, GateVerdict, Metric, Tier } from './model.ts';
-import { bootstrapMedian, holm, signedRankP } from './stats.ts';
+import { bootstrapMedian, holm, median, signedRankP } from './stats.ts';
 import { roundsNeeded, type Thresholds } from './thresholds.ts';
 
 /** Nanoseconds an access of one loop: what both builds took, round by round. */
@@ -68,30 +68,40 @@ export function judgeInstructions(before: Cells, after: Cells, limit: number): G
   });
 }
 
-/** Tier 3 of one family of loops; `confirmed` judges the rounds of reversed order where they were run. */
+const logRatios = ({ before, after }: PairedTimes): number[] =>
+  after.map((x, i) => Math.log(x / (before[i] ?? Number.NaN)));
+
+/** Do other rounds, in reversed order, say the same: a median beyond `reach`, and an interval on the same side of 0? */
+function confirms(again: PairedTimes | undefined, reach: number, sign: 1 | -1, seed: number): boolean {
+  if (again === undefined) return false;
+  const ci = bootstrapMedian(
+    logRatios(again).map((x) => sign * x),
+    seed,
+  );
+  return ci.middle > reach && ci.low > 0;
+}
+
+/** Tier 3 of one family of loops. A difference is one only if the rounds in reversed order, `again`, confirm it. */
 export function judgeTimes(
   times: readonly PairedTimes[],
   limits: Thresholds,
   seed: number,
-  confirmed: (loop: string, direction: 'regression' | 'improvement') => boolean = () => true,
+  again?: readonly PairedTimes[],
 ): { readonly rows: readonly GateRow[]; readonly power: string } {
-  const ratios = times.map(({ before, after }) =>
-    after.map((x, i) => Math.log(x / (before[i] ?? Number.NaN))),
-  );
+  const ratios = times.map(logRatios);
   const slower = holm(ratios.map((r) => signedRankP(r)));
   const faster = holm(ratios.map((r) => signedRankP(r.map((x) => -x))));
   let blind = 0;
   const rows = times.map(({ loop, before, after }, k): GateRow => {
     const r = ratios[k] ?? [];
-    const ms = (x: readonly number[]): string =>
-      `${[...x].sort((a, b) => a - b)[x.length >> 1]?.toFixed(2)} ns`;
+    const time = (x: readonly number[]): string => `${median(x).toFixed(2)} ns`;
     const row = (verdict: GateVerdict, says: string): GateRow => ({
       tier: 3,
       cell: loop,
       metric: 'ns/op',
       verdict,
-      before: ms(before),
-      after: ms(after),
+      before: time(before),
+      after: time(after),
       says,
     });
     if (before.length !== after.length || r.length === 0 || !r.every(Number.isFinite)) {
@@ -109,13 +119,20 @@ export function judgeTimes(
     const says = `${percent(ci.middle)} (${percent(ci.low)} to ${percent(ci.high)})`;
     const reach = Math.log(1 + effect);
     blind = Math.max(blind, reach + ci.middle - ci.low);
+    const found = (sign: 1 | -1): boolean =>
+      again === undefined ||
+      confirms(
+        again.find((t) => t.loop === loop),
+        reach,
+        sign,
+        seed - k,
+      );
+    const unconfirmed = `${says}, not seen again in reversed order`;
     if (ci.low > reach && (slower[k] ?? 1) < limits.alpha) {
-      return confirmed(loop, 'regression')
-        ? row('regression', says)
-        : row('inconclusive', `${says}, not seen again in reversed order`);
+      return found(1) ? row('regression', says) : row('inconclusive', unconfirmed);
     }
     if (ci.high < -reach && (faster[k] ?? 1) < limits.alpha) {
-      return confirmed(loop, 'improvement') ? row('improvement', says) : row('inconclusive', says);
+      return found(-1) ? row('improvement', says) : row('inconclusive', unconfirmed);
     }
     return ci.low > -reach && ci.high < reach ? row('unchanged', says) : row('inconclusive', says);
   });
