@@ -10,6 +10,7 @@ import {
   F_WRITE,
   factsOf,
 } from '../engine/facts.ts';
+import type { Paging } from '../engine/machine.ts';
 import {
   applySeries,
   BAD_PAGE_EMULATE_MMIO,
@@ -27,6 +28,7 @@ import type { Decoded } from './decode.ts';
 /** What the sentence is made from: a strategy's rules and what was seen of one run. */
 export interface Seen {
   readonly strategy: Strategy;
+  readonly paging: Paging;
   readonly fate: Run['fate'];
   readonly detail: string;
   readonly exits: Run['exits'];
@@ -79,7 +81,7 @@ function becauseOk({ strategy, exits, steps }: Seen): string {
     return 'No memslot covers the ROM, so every access leaves as KVM_EXIT_MMIO and the VMM answers (kvm_handle_noslot_fault()).';
   }
   if (exits.efault > 0) {
-    return '-EFAULT names no address, but a VMM that decodes the instruction at rip can step over the store (dosemu2 handles it itself).';
+    return '-EFAULT names no address, but a VMM that decodes the instruction at rip can step over the store (mmu_stress_test of the KVM selftests does).';
   }
   if (exits['mmio-write'] + exits['mmio-read'] > 0) return becauseMmio(strategy, exits);
   if ((steps['host-io'] ?? 0) > 0) return becauseRead(strategy);
@@ -94,7 +96,7 @@ function becauseOk({ strategy, exits, steps }: Seen): string {
 
 function becauseRead(strategy: Strategy): string {
   if (pfnOf(applySeries(strategy.series), strategy) === KVM_PFN_ERR_RO_FAULT && !flagged(strategy)) {
-    return 'gup said that the page has to be read in, and the vCPU waited for it (Marcelo, 14 August 2012: tell why gup_nowait failed).';
+    return 'gup said that the page has to be read in, and the vCPU waited for it (Marcelo, 13 August 2012: tell why gup_nowait failed).';
   }
   if ((strategy.layout.prot & PROT_WRITE) !== 0) {
     return 'The mapping can be written, so even the guess of 3.5 takes the missing page for I/O, and the vCPU waited for it (hva_to_pfn()).';
@@ -142,7 +144,7 @@ function becauseInternalError({ strategy, instruction, inRom }: Seen): string {
   return 'KVM cannot emulate the instruction, and no writable page is to be had, so trying again is of no use (reexecute_instruction(), v6; Xiao, 16 August 2012).';
 }
 
-function becauseLivelock({ strategy, blind, decisions }: Seen): string {
+function becauseLivelock({ strategy, paging, blind, decisions }: Seen): string {
   if (blind) {
     return 'An exit for an instruction that KVM cannot emulate carries neither address nor data, and the next entry fails again (Xiao, 16 August 2012).';
   }
@@ -152,7 +154,9 @@ function becauseLivelock({ strategy, blind, decisions }: Seen): string {
     return 'An instruction that KVM cannot emulate is tried again for ever (Marcelo, 16 August 2012: or leave the guest looping).';
   }
   if (decisions.reexecuteInstruction > 0) {
-    return 'KVM cannot emulate the instruction and enters the guest again because a memslot is there, so the write faults for ever (reexecute_instruction() before v6).';
+    const asked =
+      paging === 'npt' ? ', asked as in 6.1; up to 3.8 it says no at once under nested paging' : '';
+    return `KVM cannot emulate the instruction and enters the guest again because a memslot is there, so the write faults for ever (reexecute_instruction() before v6${asked}).`;
   }
   return 'Each entry ends in the same fault and nothing changes in between (kvm_mmu_page_fault()).';
 }

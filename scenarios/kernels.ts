@@ -35,7 +35,8 @@ export const RECORDED_KERNELS: readonly RecordedKernel[] = [
     name: 'reexec-memslot',
     patches: MERGED.filter((p) => p !== 'reexecute-writable-pfn'),
     paging: 'npt',
-    differs: 'reexecute_instruction() retries whenever a memslot is there, as up to v5',
+    differs:
+      'reexecute_instruction() retries whenever a memslot is there, as up to v5, but under nested paging too',
   },
   {
     name: 'reexec-mmio',

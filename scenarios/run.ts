@@ -90,6 +90,7 @@ export function runProgram(program: Program, strategy: Strategy, paging: Paging,
     detail: detailOf(program, detail, fate, operations),
     because: because({
       strategy,
+      paging,
       fate,
       detail,
       exits: ending.exits,

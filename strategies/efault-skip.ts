@@ -5,7 +5,8 @@ import { defineStrategy } from './strategy.ts';
 export default defineStrategy({
   name: 'efault-skip',
   cover: 'As shm-multi-map, and the VMM answers -EFAULT by stepping over the instruction.',
-  source: 'dosemu2, which handles -EFAULT itself; mmu_stress_test of the KVM selftests',
+  source:
+    'mmu_stress_test of the KVM selftests; akin to dosemu2, which repairs the cause of -EFAULT and retries',
   layout: { backing: 'shm', shared: true, prot: PROT_READ, slotFlags: 0 },
   series: [],
   vmm: { onEfault: 'skip', romd: 'none' },

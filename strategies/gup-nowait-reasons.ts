@@ -11,7 +11,7 @@ import { defineStrategy } from './strategy.ts';
 export default defineStrategy({
   name: 'gup-nowait-reasons',
   cover: 'A plain slot over a PROT_READ mapping; gup tells why it failed, and a refused write exits as MMIO.',
-  source: 'Marcelo, 14 August 2012; Xiao, 16 August 2012: rework get_user_page_nowait to tell the reason',
+  source: 'Marcelo, 13 August 2012; Xiao, 16 August 2012: rework get_user_page_nowait to tell the reason',
   layout: { backing: 'shm', shared: true, prot: PROT_READ, slotFlags: 0 },
   series: [gupReasons, emulateRoFault, reexecuteWritablePfn],
   vmm: { romd: 'slot' },

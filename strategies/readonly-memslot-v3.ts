@@ -8,7 +8,7 @@ import { defineStrategy } from './strategy.ts';
 export default defineStrategy({
   name: 'readonly-memslot-v3',
   cover: 'The read-only slot of v3: after a write, reads of that page leave as MMIO exits too.',
-  source: 'v3, known from the changelog of v4, 17 July 2012',
+  source: 'v3, rebuilt from the changelog of v4, 17 July 2012',
   layout: { backing: 'shm', shared: true, prot: PROT_READ | PROT_WRITE, slotFlags: KVM_MEM_READONLY },
   series: [judgeVmaByAccess, returnDummyPage, roCachedMmio],
   vmm: { romd: 'slot' },

@@ -14,7 +14,7 @@ import { vmaIsReadonly, vmaIsValid } from './vma.ts';
 export const gupReasons: Patch = {
   name: 'gup-reasons',
   subject: 'gup tells I/O, read-only memory and no permission apart',
-  source: 'Marcelo, 14 August 2012: the return values of gup_nowait do not say enough; v1 of the series',
+  source: 'Marcelo, 13 August 2012: the return values of gup_nowait do not say enough; v1 of the series',
   apply: () => ({
     gupFailed: (f, nowait) => {
       if (f.write && vmaIsReadonly(f)) return KVM_PFN_ERR_RO_FAULT;

@@ -7,6 +7,6 @@ import { type Patch, PFN_OK } from '../../engine/policy.ts';
 export const reexecuteWritablePfn: Patch = {
   name: 'reexecute-writable-pfn',
   subject: 'enter the guest again after a failed emulation only if its page can be written',
-  source: 'changelog of v6, 20 August 2012; reexecute_instruction(), Linux 3.7',
+  source: 'changelog of v6, 21 August 2012; reexecute_instruction(), Linux 3.7',
   apply: () => ({ reexecuteInstruction: (_fault, writablePfn) => writablePfn === PFN_OK }),
 };
