@@ -11,15 +11,7 @@ import * as pte from '../host/mapping.ts';
 import * as layout from '../vm.ts';
 import * as hits from './access-hits.ts';
 import * as plain from './access-plain.ts';
-import {
-  type AccessSteps,
-  WAY_DEVICE_LOAD,
-  WAY_DEVICE_STORE,
-  WAY_EFAULT,
-  WAY_FIXED,
-  WAY_STORE_FAULTED,
-  WAY_STORE_REFUSED,
-} from './access-steps.ts';
+import * as ways from './access-steps.ts';
 import * as path from './fault-path.ts';
 import * as slot from './memslots.ts';
 import type { Mmu } from './mmu.ts';
@@ -31,12 +23,15 @@ const { F_COLD, F_WRITE } = facts;
 const { PAGE_FRAME_SHIFT, PAGE_IN_CACHE, PTE_FACTS, PTE_FRAME_SHIFT } = pte;
 const { EV_EXIT, EV_OFFSET_SHIFT, EV_VALUE_SHIFT, RING, RING_MASK, STEP_COUNTS, WORDS } = layout;
 const { offsetOf, tlbEntryOf } = hits;
-const { REFUSED, coldPage, entryOf, fillTlb, isRefusal, leafIn, plainPte, recordFault, recordIn } = plain;
+const { REFUSED, coldPage, entryOf, fillTlb, isPlain, isRefusal, leafIn, plainPte, recordFault, recordIn } =
+  plain;
 const { recordRefusal, regionIn, rememberRefusal, setPlainPte } = plain;
-const { V_ACTION, V_EFAULT, V_EMULATE, V_HVA_OK, V_MAP, V_WRITABLE } = path;
+const { V_ACTION, V_MAP, V_WRITABLE } = path;
 const { V_FAULT_IN, V_FAULT_IN_WRITE } = path;
-const { SLOT_DIRTY, SLOT_FACTS } = slot;
+const { SLOT_BASE_GFN, SLOT_DIRTY, SLOT_FACTS, SLOT_PTE_OFFSET, SLOT_PTES } = slot;
 const { MMIO_GEN_MASK, SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_MMU_WRITABLE, SPTE_PRESENT, SPTE_WRITE } = stage2;
+
+const { KINDS, KIND_DEVICE_LOAD, KIND_DEVICE_STORE, KIND_PRESENT, WAY_FIXED, WAY_OF_KIND, kindOf } = ways;
 
 const STAGE2_MAP = STEP_COUNTS + STEP_INDEX['stage2-map'];
 const FAST_PAGE_FAULT = STEP_COUNTS + STEP_INDEX['fast-page-fault'];
@@ -45,32 +40,6 @@ const NO_DEVICE = 0xff;
 
 /** The verdict of a store that the host reads a page in for. */
 const COLD_STORE = V_MAP | V_WRITABLE | V_FAULT_IN | V_FAULT_IN_WRITE;
-
-/**
- * What the lane counts apart: a verdict's action, whether the emulator would get an address, and whether there was an
- * entry already (fast_page_fault() then looked at it first). Without an action: a page known to be a device.
- */
-const KINDS = 32;
-const KIND_HVA_OK = 8;
-const KIND_PRESENT = 16;
-const KIND_DEVICE_LOAD = 0;
-const KIND_DEVICE_STORE = KIND_HVA_OK;
-const kindOf = (verdict: number, spte: number): number =>
-  (verdict & V_ACTION) | ((verdict & V_HVA_OK) !== 0 ? KIND_HVA_OK : 0) | ((spte & SPTE_PRESENT) << 4);
-
-/** How an access of each kind ends; kinds that cannot be are left out. */
-const WAY_OF_KIND: readonly (readonly [kind: number, way: number])[] = [
-  [KIND_DEVICE_LOAD, WAY_DEVICE_LOAD],
-  [KIND_DEVICE_STORE, WAY_DEVICE_STORE],
-  ...[0, KIND_PRESENT].flatMap((present): [number, number][] => [
-    [V_MAP | present, WAY_FIXED],
-    [V_MAP | KIND_HVA_OK | present, WAY_FIXED],
-    [V_EMULATE | present, WAY_STORE_REFUSED],
-    [V_EMULATE | KIND_HVA_OK | present, WAY_STORE_FAULTED],
-    [V_EFAULT | present, WAY_EFAULT],
-    [V_EFAULT | KIND_HVA_OK | present, WAY_EFAULT],
-  ]),
-];
 
 /**
  * The lane of one machine: a loop for each thing that happens many times in a row. Each serves elements from `from`
@@ -95,7 +64,7 @@ export class AccessLane {
   }
 
   /** Hands its counts over, and says how many exits they were. */
-  settle(steps: AccessSteps): number {
+  settle(steps: ways.AccessSteps): number {
     const { h } = this.#vm;
     let exits = 0;
     for (const [kind, way] of WAY_OF_KIND) {
@@ -158,27 +127,49 @@ export class AccessLane {
     return i;
   }
 
-  /** Stores that are refused, decided one by one. */
+  /** Stores that are refused, decided one by one. Tables and slot are looked up when they change, as a kernel does. */
   refusals(list: Int32Array, mask: number, from: number, n: number): number {
     const { h, verdicts, ringAt } = this.#vm;
     const kinds = this.#kinds;
     const remember = this.#remember;
     let ring = ringAt;
+    // The last gfn's 2 MiB, its entries and slots; the last slot's facts, directory of ptes and way into it.
+    let large = -1;
+    let leaf = 0;
+    let slots = 0;
+    let last = 0;
+    let facts = 0;
+    let ptes = 0;
+    let shift = 0;
     let i = from;
     for (; i < n && ring <= RING_MASK; i = (i + 1) | 0) {
       const gfn = list[i & mask]!;
       const e = tlbEntryOf(gfn);
       const tag = h[e + 1]!;
-      const region = tag === gfn || tag === (gfn | REFUSED) ? 0 : regionIn(h, gfn);
-      const leaf = region === 0 ? 0 : h[region]!;
-      const spte = leaf === 0 ? 0 : h[leaf + (gfn & 511)]!;
-      if (leaf === 0 || (spte & (SPTE_WRITE | SPTE_MMIO | SPTE_MMU_WRITABLE)) !== 0) break;
-      const record = recordIn(h, region, gfn);
-      const hostPte = plainPte(h, record, gfn);
-      if (hostPte === 0) break;
-      const word = h[record + SLOT_FACTS]! | (hostPte & PTE_FACTS) | F_WRITE;
+      if (tag === gfn || tag === (gfn | REFUSED)) break;
+      if (gfn >>> 9 !== large) {
+        const region = regionIn(h, gfn);
+        large = gfn >>> 9;
+        leaf = region === 0 ? 0 : h[region]!;
+        slots = region === 0 ? 0 : h[region + 1]!;
+      }
+      const spte = leaf === 0 ? SPTE_MMIO : h[leaf + (gfn & 511)]!;
+      if ((spte & (SPTE_WRITE | SPTE_MMIO | SPTE_MMU_WRITABLE)) !== 0) break;
+      const record = slots >= 0 ? slots : h[-slots + (gfn & 511)]!;
+      if (record !== last) {
+        if (!isPlain(h, record)) break;
+        last = record;
+        facts = h[record + SLOT_FACTS]!;
+        ptes = h[record + SLOT_PTES]!;
+        shift = (h[record + SLOT_PTE_OFFSET]! - h[record + SLOT_BASE_GFN]!) | 0;
+      }
+      if (last === 0) break;
+      const page = (gfn + shift) | 0;
+      const pteLeaf = h[ptes + (page >>> 9)]!;
+      const hostPte = pteLeaf === 0 ? 0 : h[pteLeaf + (page & 511)]!;
+      const word = facts | (hostPte & PTE_FACTS) | F_WRITE;
       const verdict = verdicts[word]!;
-      if (!isRefusal(word, verdict, F_WRITE)) break;
+      if (hostPte === 0 || !isRefusal(word, verdict, F_WRITE)) break;
       h[WORDS + word]!++;
       h[kinds + kindOf(verdict, spte)]!++;
       recordRefusal(h, (RING + ring) | 0, word, verdict, gfn, i);

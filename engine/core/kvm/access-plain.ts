@@ -95,9 +95,15 @@ export const recordIn = (h: Int32Array, region: number, gfn: number): number => 
   return record >= 0 ? record : h[-record + (gfn & 511)]!;
 };
 
+const plain = (h: Int32Array, record: number): boolean =>
+  record !== 0 && (h[record + SLOT_FACTS]! & PLAIN_FACTS) === F_VM_READ;
+
+/** A slot with one mapping that may be read. */
+export const isPlain = plain;
+
 /** The host pte of a page whose slot has one mapping that may be read; 0 if it has none, or the slot is not so. */
 export function plainPte(h: Int32Array, record: number, gfn: number): number {
-  if (record === 0 || (h[record + SLOT_FACTS]! & PLAIN_FACTS) !== F_VM_READ) return 0;
+  if (!plain(h, record)) return 0;
   const page = (gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!) | 0;
   const leaf = h[h[record + SLOT_PTES]! + (page >>> 9)]!;
   return leaf === 0 ? 0 : h[leaf + (page & 511)]!;
@@ -108,7 +114,7 @@ export function plainPte(h: Int32Array, record: number, gfn: number): number {
  * table; 0 if it is no such page.
  */
 export function coldPage(h: Int32Array, record: number, gfn: number): number {
-  if (record === 0 || (h[record + SLOT_FACTS]! & PLAIN_FACTS) !== F_VM_READ) return 0;
+  if (!plain(h, record)) return 0;
   const pages = h[record + SLOT_PAGES]!;
   const page = (gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!) | 0;
   const ptes = h[h[record + SLOT_PTES]! + (page >>> 9)]!;

@@ -4,6 +4,12 @@
  */
 import { STEP_INDEX, type Step } from '../../steps.ts';
 import { STEP_COUNTS, type Vm } from '../vm.ts';
+import * as path from './fault-path.ts';
+import { SPTE_PRESENT } from './stage2.ts';
+
+const { V_ACTION, V_EFAULT, V_EMULATE, V_HVA_OK, V_MAP } = path;
+/** Folded into machine code where it is used, unlike an import. */
+const PRESENT = SPTE_PRESENT;
 
 const EMULATED: readonly Step[] = ['world-switch', 'emulate-decode', 'emulate-access'];
 const EXIT: readonly Step[] = ['mmio-exit', 'userspace-exit', 'syscall'];
@@ -41,6 +47,35 @@ export const WAY_STORE_FAULTED = 8;
 export const WAY_RETRIED = 9;
 
 const STEPS_OF_WAY = WAYS.map((steps) => Int32Array.from(steps, (s) => STEP_INDEX[s]));
+
+/**
+ * What the lane counts apart: a verdict's action, whether the emulator would get an address, and whether there was an
+ * entry already (fast_page_fault() then looked at it first). Without an action: a page known to be a device.
+ */
+export const KINDS = 32;
+const KIND_HVA_OK = 8;
+/** …with an entry already. */
+export const KIND_PRESENT = 16;
+/** No verdict: a device. */
+export const KIND_DEVICE_LOAD = 0;
+export const KIND_DEVICE_STORE = KIND_HVA_OK;
+/** The kind of a verdict over an old entry. */
+export const kindOf = (verdict: number, spte: number): number =>
+  (verdict & V_ACTION) | ((verdict & V_HVA_OK) !== 0 ? KIND_HVA_OK : 0) | ((spte & PRESENT) << 4);
+
+/** How an access of each kind ends; kinds that cannot be are left out. */
+export const WAY_OF_KIND: readonly (readonly [kind: number, way: number])[] = [
+  [KIND_DEVICE_LOAD, WAY_DEVICE_LOAD],
+  [KIND_DEVICE_STORE, WAY_DEVICE_STORE],
+  ...[0, KIND_PRESENT].flatMap((present): [number, number][] => [
+    [V_MAP | present, WAY_FIXED],
+    [V_MAP | KIND_HVA_OK | present, WAY_FIXED],
+    [V_EMULATE | present, WAY_STORE_REFUSED],
+    [V_EMULATE | KIND_HVA_OK | present, WAY_STORE_FAULTED],
+    [V_EFAULT | present, WAY_EFAULT],
+    [V_EFAULT | KIND_HVA_OK | present, WAY_EFAULT],
+  ]),
+];
 
 /** How often each way was gone since the steps were last settled. */
 export class AccessSteps {
