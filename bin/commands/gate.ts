@@ -6,7 +6,7 @@ import type { Scenario } from '../../scenarios/index.ts';
 import { defineCommand } from '../command.ts';
 import { type ExitCode, firstLine, type Io, UsageError } from '../io.ts';
 import { byName } from '../names.ts';
-import { openOutput } from '../output.ts';
+import { type OutputFile, openOutput } from '../output.ts';
 import { createProgress } from '../progress.ts';
 
 const FORMATS = ['text', 'json', 'md', 'junit', 'github'] as const;
@@ -40,6 +40,11 @@ export const gate = defineCommand({
       requiresArg: true,
       describe: 'Tier 3: milliseconds a loop in a process',
     },
+    result: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Print a result that --format json wrote; measures nothing',
+    },
     strict: { type: 'boolean', default: false, describe: 'Inconclusive fails too' },
     'self-test': {
       type: 'boolean',
@@ -70,26 +75,43 @@ export const gate = defineCommand({
     const scenarios = args.scenario?.map((n) => byName(n, SCENARIOS, 'scenario')) ?? SCENARIOS;
     const measured = { limits, ms: args.ms, strategy, scenarios };
     if (args['self-test']) return runSelfTest({ ...args, ...measured }, io);
-    if (args.baseline === undefined) throw new UsageError('gate needs --baseline FILE, or --self-test');
-    if (args.update) return update(args.baseline, { ...measured, instructions: args.instructions }, io);
     const file = args.out === undefined ? undefined : await openOutput('--out', args.out, io.cwd);
+    if (args.result !== undefined) return print(await readResult(args.result, io), args, file, io);
+    if (args.baseline === undefined) throw new UsageError('gate needs --baseline FILE, or --self-test');
+    if (args.update) return update(args.baseline, { ...args, ...measured }, io);
     const result = await judge(await readBaseline(args.baseline, io), { ...args, ...measured }, io);
-    if (result === undefined) return 130;
-    const render = await import('../../reports/gate/render.ts');
-    const as = {
-      text: render.gateText,
-      json: (r: GateResult) => `${JSON.stringify(r, null, 2)}\n`,
-      md: render.gateMarkdown,
-      junit: render.gateJunit,
-      github: render.gateAnnotations,
-    };
-    if (file) await file.write(as[args.format](result));
-    else io.out(as[args.format](result));
-    const { gateExit } = await import('../../reports/gate/judge.ts');
-    const open = args.strict && result.rows.some((r) => r.verdict === 'inconclusive');
-    return gateExit(result) === 0 && open ? 1 : gateExit(result);
+    return result === undefined ? 130 : print(result, args, file, io);
   },
 });
+
+async function print(
+  result: GateResult,
+  how: { readonly format: (typeof FORMATS)[number]; readonly strict: boolean },
+  file: OutputFile | undefined,
+  io: Io,
+): Promise<ExitCode> {
+  const [render, { gateExit }] = await Promise.all([
+    import('../../reports/gate/render.ts'),
+    import('../../reports/gate/judge.ts'),
+  ]);
+  const as = {
+    text: render.gateText,
+    json: (r: GateResult) => `${JSON.stringify(r, null, 2)}\n`,
+    md: render.gateMarkdown,
+    junit: render.gateJunit,
+    github: render.gateAnnotations,
+  };
+  if (file) await file.write(as[how.format](result));
+  else io.out(as[how.format](result));
+  const open = how.strict && result.rows.some((r) => r.verdict === 'inconclusive');
+  return gateExit(result) === 0 && open ? 1 : gateExit(result);
+}
+
+async function readResult(path: string, io: Io): Promise<GateResult> {
+  const { parseResult } = await import('../../reports/gate/model.ts');
+  const value = await readJson('--result', path, io);
+  return parsed('--result', path, () => parseResult(value));
+}
 
 interface Measured {
   readonly limits: Thresholds;

@@ -33,6 +33,18 @@ test('a baseline is written, passes, and fails once it says something else', asy
   expect(other.out).toContain(
     '| regression | 0 | rom-write / mmap-prot-read | fate | ok | efault | changed |',
   );
+  const saved = await gate(
+    '--scenario',
+    'rom-write',
+    '--baseline',
+    'g.json',
+    '--format',
+    'json',
+    '--out',
+    'r.json',
+  );
+  expect(saved).toMatchObject({ code: 1, out: '' });
+  expect(await gate('--result', 'r.json', '--format', 'md')).toMatchObject({ code: 1, out: other.out });
   delete baseline.counters['cold / coexist'];
   await writeFile(file, JSON.stringify(baseline));
   expect((await gate('--scenario', 'rom-write', '--baseline', 'g.json')).code).toBe(2);
@@ -44,6 +56,7 @@ test('bad input is one line and exit 2', async () => {
     [],
     ['--baseline', 'absent.json'],
     ['--baseline', 'bad.json'],
+    ['--result', 'bad.json'],
     ['--self-test', '--thresholds', 'bad.json'],
     ['--self-test', '--aa', '-1'],
   ]) {

@@ -103,3 +103,23 @@ export function parseCells(value: unknown, where: string): Cells {
   }
   return value as Cells;
 }
+
+const VERDICTS = ['regression', 'improvement', 'unchanged', 'inconclusive', 'insufficient', 'invalid'];
+
+/** Reads a result that was saved as JSON, to print it in another form. */
+export function parseResult(value: unknown): GateResult {
+  if (!isRecord(value)) throw new GateInputError('a result is a JSON object');
+  const { rows, compared, expected, power } = value;
+  const texts = ['cell', 'metric', 'before', 'after', 'says'];
+  const isRow = (x: unknown): boolean =>
+    isRecord(x) &&
+    [0, 1, 2, 3].includes(Number(x.tier)) &&
+    VERDICTS.includes(String(x.verdict)) &&
+    texts.every((k) => typeof x[k] === 'string');
+  const numbers = Number.isSafeInteger(compared) && Number.isSafeInteger(expected);
+  const lines = Array.isArray(power) && power.every((p) => typeof p === 'string');
+  if (!numbers || !lines || !Array.isArray(rows) || !rows.every(isRow) || rows.length !== expected) {
+    throw new GateInputError('not a result that compare gate --format json wrote');
+  }
+  return { rows, compared: Number(compared), expected: rows.length, power };
+}
