@@ -65,6 +65,7 @@ const run = z.looseObject({
   engine: z.enum(['core', 'live']),
   fate: z.enum(FATES),
   detail: z.string(),
+  finding: z.string().optional(),
   because: z.string(),
   exits: counts(EXIT_KINDS),
   faults: counts(FAULT_KINDS),

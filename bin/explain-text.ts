@@ -42,7 +42,8 @@ export function explainText(
 }
 
 function ending(run: Run, width: number): string[] {
-  return [`Fate: ${run.fate}. ${run.detail}`, run.because, `Digest ${run.digest}.`]
+  const found = run.finding === undefined ? '' : `Finding: ${run.finding}.`;
+  return [`Fate: ${run.fate}. ${run.detail}`, found, run.because, `Digest ${run.digest}.`]
     .filter((text) => text !== '')
     .flatMap((text) => wrap(text, width, '  '));
 }

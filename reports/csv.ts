@@ -49,6 +49,7 @@ function facts(r: Run): Fact[] {
     ]),
     ...r.claims.map((x): Fact => [`claim.${x.claim}`, 'holds/broken', x.holds ? 'holds' : 'broken']),
     ['detail', 'text', r.detail],
+    ...(r.finding === undefined ? [] : [['finding', 'text', r.finding] as const]),
     ['because', 'text', r.because],
     ['digest', 'hex', r.digest],
   ];

@@ -214,11 +214,23 @@ function notes(c: Comparison, runs: readonly Run[], width: number, paint: Paint)
   return said.length === 0 ? [] : wrap(said.join(' '), width).map(paint.dim);
 }
 
-/** One sentence a strategy; strategies with the same sentence share it. */
+/** One line a strategy: what came of it, and why; strategies with the same line share it. */
 function sentences(runs: readonly Run[], width: number): string[] {
   const by = new Map<string, string[]>();
-  for (const r of runs) by.set(r.because, [...(by.get(r.because) ?? []), r.strategy]);
-  return [...by].flatMap(([because, names]) => wrap(`${names.join(', ')}: ${because}`, width, '    '));
+  for (const r of runs) {
+    const says = [...ending(r), r.because].join(' ');
+    by.set(says, [...(by.get(says) ?? []), r.strategy]);
+  }
+  return [...by].flatMap(([says, names]) => wrap(`${names.join(', ')}: ${says}`, width, '    '));
+}
+
+/** What the guest found out, and where a VM that did not get through ended: what the table has no column for. */
+function ending(r: Run): string[] {
+  // The reason of a refusal says what was refused.
+  const ended = r.fate === 'ok' || r.fate === 'refused' ? [] : [r.detail];
+  return [...(r.finding === undefined ? [] : [r.finding]), ...ended]
+    .map((s) => s.charAt(0).toUpperCase() + s.slice(1))
+    .map((s) => (s.endsWith('.') ? s : `${s}.`));
 }
 
 /** Claims that do not hold, with what was seen. */

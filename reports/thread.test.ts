@@ -62,7 +62,7 @@ describe('the claims of the thread', () => {
         "holds: qemu-mappings-have-the-bug-too",
         "holds: vm-write-only-guesses",
         "holds: the-crash-can-be-fixed-separately",
-        "holds: reexecute-looks-at-memslots-only",
+        "holds-if: reexecute-looks-at-memslots-only",
         "holds: two-mappings-give-two-protections",
         "holds: reexecute-must-ask-the-user-mapping",
         "holds: two-mappings-die-of-a-write",

@@ -83,7 +83,7 @@ function becauseOk({ strategy, exits, steps }: Seen): string {
   if (exits.efault > 0) {
     return '-EFAULT names no address, but a VMM that decodes the instruction at rip can step over the store (mmu_stress_test of the KVM selftests does).';
   }
-  if (exits['mmio-write'] + exits['mmio-read'] > 0) return becauseMmio(strategy, exits);
+  if (exits['mmio-write'] + exits['mmio-read'] > 0) return becauseMmio(strategy, exits, steps);
   if ((steps['host-io'] ?? 0) > 0) return becauseRead(strategy);
   if ((steps['host-cow'] ?? 0) > 0) {
     return 'The mapping is private: what the guest stores lands in a copy of the page, and nobody is told (handle_mm_fault()).';
@@ -104,10 +104,11 @@ function becauseRead(strategy: Strategy): string {
   return 'The VMA allows a read, so the missing page was taken for I/O, and the vCPU waited for it (vma_is_valid(), Linux 3.7).';
 }
 
-function becauseMmio(strategy: Strategy, exits: Seen['exits']): string {
+function becauseMmio(strategy: Strategy, exits: Seen['exits'], steps: Seen['steps']): string {
   const kvm = applySeries(strategy.series);
   const cached = kvm.handleBadPage(writeFault(strategy), KVM_PFN_ERR_RO_FAULT) === BAD_PAGE_EMULATE_MMIO;
-  if (cached && exits['mmio-read'] > 0) {
+  // A VMM that takes the slot away makes reads leave on its own.
+  if (cached && exits['mmio-read'] > 0 && (steps['slot-change'] ?? 0) === 0) {
     return 'A refused write is remembered as MMIO, so reads of that page leave as well: the bug that the changelog of v4 names (kvm_handle_bad_page()).';
   }
   if (kvm.gfnToHva(writeFault(strategy)) !== HVA_OK) {

@@ -135,6 +135,8 @@ export interface Run {
   readonly fate: Fate;
   /** One line: how the VM ended, in plain words. */
   readonly detail: string;
+  /** What the guest found out, where the scenario is about that. */
+  readonly finding?: string;
   /** One sentence: why, with the message of the thread or the kernel function behind it. */
   readonly because: string;
   readonly exits: Readonly<Record<ExitKind, number>>;

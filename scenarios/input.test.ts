@@ -28,7 +28,10 @@ describe('parameters', () => {
 
   test('one that no scenario has is an error', () => {
     expect(paramsFor([romWrite], { wrties: 5 })).toEqual({
-      error: "no scenario has a parameter 'wrties' (known: writes)",
+      error: "scenario rom-write has no parameter 'wrties' (known: writes)",
+    });
+    expect(paramsFor([romWrite, romWrite], { wrties: 5 })).toEqual({
+      error: "none of the chosen scenarios has a parameter 'wrties' (known: writes)",
     });
   });
 });

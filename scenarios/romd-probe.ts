@@ -88,6 +88,10 @@ export default defineScenario({
   },
   operations: () => 1,
   observe: (_, regs) => ({ verdict: VERDICTS[Number(regs.gpr[6] ?? 0n)] ?? 'none' }),
+  finding({ verdict }) {
+    if (verdict === 'none') return undefined;
+    return `OVMF found ${verdict}${verdict === 'RAM' || verdict === 'ROM' ? ', so no flash' : ''}`;
+  },
   claims({ params: { drive } }) {
     const isRom = drive === 'rom';
     const verdict = isRom ? 'ROM' : drive === 'read-only' ? 'flash, write-protected' : 'flash, writable';

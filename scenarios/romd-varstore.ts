@@ -18,10 +18,12 @@ import {
   WRITABLE,
 } from './sources.ts';
 import {
+  type Anatomy,
+  anatomy,
   BLOCK_BYTES,
   blankVarstore,
+  closedForms,
   recordedCommands,
-  tally,
   VARIABLES_BYTES,
   VARSTORE_BYTES,
 } from './varstore.ts';
@@ -44,12 +46,12 @@ function commandTable(bytes: number): Uint8Array {
 }
 
 /** The recording's closed forms; worked out when first asked for, since listing scenarios should read no file. */
-let known: (ReturnType<typeof tally> & { written: string; blank: string }) | undefined;
+let known: (Anatomy & ReturnType<typeof closedForms> & { written: string; blank: string }) | undefined;
 function expected(): NonNullable<typeof known> {
   if (known !== undefined) return known;
   const blank = blankVarstore(VARSTORE_BYTES);
-  const counts = tally(recordedCommands(), blank);
-  known = { ...counts, written: fnv1a64(counts.contents), blank: fnv1a64(blank) };
+  const parts = anatomy(recordedCommands(), blank);
+  known = { ...parts, ...closedForms(parts), written: fnv1a64(parts.contents), blank: fnv1a64(blank) };
   return known;
 }
 
@@ -104,13 +106,17 @@ export default defineScenario({
   expect: () => ({ ebx: 0, eax: sumOf(expected().contents, VARIABLES_BYTES / 4, 4) }),
   observe: (vmm) => ({ contents: fnv1a64(vmm.memory('flash').peek(0, VARSTORE_BYTES)) }),
   claims() {
-    const { writes, reads, excursions, written, blank } = expected();
+    const { stretches, probe, writes, reads, excursions, written, blank } = expected();
+    const probed = excursions - stretches.length;
     const replayed = {
       exits: {
-        'mmio-write': count('sum of 2 N + 1 over 267 stretches, + 3', writes),
+        'mmio-write': count(`sum of 2 N + 1 over ${stretches.length} stretches, + ${probe.length}`, writes),
         'mmio-read': count('reads in command mode', reads),
       },
-      slotOps: count('2 × excursions from array mode', 2 * excursions),
+      slotOps: count(
+        `2 × (${stretches.length} stretches + ${probed} excursions of the probe)`,
+        2 * excursions,
+      ),
       operations: writes,
       observed: { contents: written },
     };

@@ -79,6 +79,7 @@ export function runProgram(program: Program, strategy: Strategy, paging: Paging,
   const operations = Number(BigInt.asUintN(32, regs.gpr[5] ?? 0n));
   const measured = { fate, exits: ending.exits, slotOps: vmm.slotOps, operations, romIntact: intact };
   const observed = { ...faultCounts(observation.faults), ...vmm.notes, ...scenario.observe?.(vmm, regs) };
+  const finding = scenario.finding?.(observed);
   const row = scenario.claims({ params, paging })[strategy.name];
   const steps = stepsSince(observation.steps, booted);
   return {
@@ -88,6 +89,7 @@ export function runProgram(program: Program, strategy: Strategy, paging: Paging,
     engine: machine.engine,
     ...measured,
     detail: detailOf(program, detail, fate, operations),
+    ...(finding === undefined ? {} : { finding }),
     because: because({
       strategy,
       paging,
@@ -151,10 +153,12 @@ function firstWrong(expected: Expected, regs: VcpuRegs): string | undefined {
 
 function detailOf(program: Program, detail: string, fate: Fate, operations: number): string {
   const { scenario, params } = program;
-  if (fate === 'ok' || fate === 'corrupt') return `${detail} (${operations} × ${scenario.operation})`;
+  if (fate === 'ok' || fate === 'corrupt')
+    return `${detail} (${operations.toLocaleString('en-US')} × ${scenario.operation})`;
   const total = scenario.operations(params);
-  if (operations >= total) return `${detail}, after the last ${scenario.operation} (${total})`;
-  return `${detail}, at ${scenario.operation} ${operations + 1} of ${total}`;
+  const [next, last] = [operations + 1, total].map((n) => n.toLocaleString('en-US'));
+  if (operations >= total) return `${detail}, after the last ${scenario.operation} (${last})`;
+  return `${detail}, at ${scenario.operation} ${next} of ${last}`;
 }
 
 /** Holds every ROM against what it should contain; changed stretches count as writes that landed. */

@@ -75,7 +75,7 @@ export interface Progress {
 /** Parameters of each scenario, or one sentence that says what is wrong with what was given. */
 export type ScenarioParams = { readonly params: ReadonlyMap<string, AnyParams> } | { readonly error: string };
 
-/** Hands each parameter to the scenarios that have it; one that no scenario has is an error. */
+/** Hands each parameter to the scenarios that have it; one that none of them has is an error. */
 export function paramsFor(
   scenarios: readonly Scenario[],
   given: Readonly<Record<string, string | number>>,
@@ -83,7 +83,11 @@ export function paramsFor(
   for (const name of Object.keys(given)) {
     if (!scenarios.some((s) => s.params !== undefined && name in s.params)) {
       const known = [...new Set(scenarios.flatMap((s) => Object.keys(s.params ?? {})))].join(', ');
-      return { error: `no scenario has a parameter '${name}' (known: ${known || 'none'})` };
+      const has =
+        scenarios.length === 1
+          ? `scenario ${scenarios[0]?.name} has no`
+          : 'none of the chosen scenarios has a';
+      return { error: `${has} parameter '${name}' (known: ${known || 'none'})` };
     }
   }
   const params = new Map<string, AnyParams>();

@@ -60,6 +60,8 @@ export interface ScenarioSpec<M extends Memory, P extends ParamSpecs> {
   expect?(places: Places<M>, params: ParamValues<P>): Expected;
   /** Anything else to be told about a finished or dead run: words or numbers by name, claimed like the rest. */
   observe?(vmm: Vmm, regs: VcpuRegs): Readonly<Record<string, number | string>>;
+  /** What the guest found out, in a few words, where finding out is what it does; made from what was observed. */
+  finding?(observed: Readonly<Record<string, number | string>>): string | undefined;
   /** What is claimed of each strategy; one row a strategy, crosses by their full name. */
   claims(context: ClaimContext<ParamValues<P>>): Readonly<Record<string, ClaimRow>>;
 }

@@ -143,6 +143,14 @@ describe('what the thread says', () => {
     expect(need(c, 'rom-write', 'writable-slot').romWrites[0]?.became).toBe('landed');
   });
 
+  test('romd-probe: what OVMF found is said', async () => {
+    const c = await run({ scenarios: scenario('romd-probe') });
+    expect(need(c, 'romd-probe', 'readonly-memslot').finding).toBe('OVMF found flash, writable');
+    expect(need(c, 'romd-probe', 'writable-slot').finding).toBe('OVMF found RAM, so no flash');
+    expect(need(c, 'romd-probe', 'efault-skip').finding).toBe('OVMF found ROM, so no flash');
+    expect(need(c, 'romd-probe', 'mmap-prot-read').finding).toBeUndefined();
+  });
+
   test('romd-varstore: 32,744 commands, the same counts wherever ROMD works', async () => {
     const c = await run({ scenarios: scenario('romd-varstore') });
     const works = [
@@ -162,7 +170,7 @@ describe('what the thread says', () => {
         538,
       ]);
     }
-    expect(need(c, 'romd-varstore', 'mmap-prot-read').detail).toContain('at flash command 1 of 32744');
+    expect(need(c, 'romd-varstore', 'mmap-prot-read').detail).toContain('at flash command 1 of 32,744');
   });
 });
 
@@ -225,7 +233,7 @@ describe('a comparison', () => {
 
   test('says what is wrong with its input in one sentence', async () => {
     await expect(run({ ...small, params: { nope: '1' } })).rejects.toThrow(
-      "no scenario has a parameter 'nope'",
+      "scenario rom-write has no parameter 'nope'",
     );
   });
 });

@@ -1,6 +1,6 @@
 /** The variable store of OVMF: what an empty one holds, and the commands that were recorded on a real one. */
 import { loadText } from './data.ts';
-import { PROGRAM_BYTE } from './devices/pflash-cfi01.ts';
+import { CLEAR_STATUS, PROGRAM_BYTE, READ_ARRAY } from './devices/pflash-cfi01.ts';
 
 /** Bytes of the flash chip that holds the variables, in OVMF builds of 4 MiB. */
 export const VARSTORE_BYTES = 0x8_4000;
@@ -42,39 +42,49 @@ export function recordedCommands(): readonly FlashCommand[] {
   return recorded;
 }
 
-/** What a recording comes to, worked out without a device: the closed forms of a replay. */
-export interface Tally {
-  /** Accesses of either kind. */
-  readonly writes: number;
+/** What a recording is made of, worked out without a device. */
+export interface Anatomy {
+  /** Bytes programmed in each stretch: `10`, value, as often as that, then `ff`. */
+  readonly stretches: readonly number[];
+  /** Commands outside the stretches: those of the probe. */
+  readonly probe: readonly number[];
   readonly reads: number;
-  /** Stretches that take the chip from array mode and back: each costs two slot operations. */
-  readonly excursions: number;
-  readonly programs: number;
   /** The store's bytes afterwards. */
   readonly contents: Uint8Array;
 }
 
 /**
- * Counts a recording made of byte programs, status commands and returns to array mode, and applies the
- * programs to `blank`. It knows no modes but "the next byte is data", and so checks the device from outside.
+ * Takes a recording apart and applies its programs to `blank`. It knows no modes but "the next byte is data", and so
+ * checks the device from outside.
  */
-export function tally(commands: readonly FlashCommand[], blank: Uint8Array): Tally {
+export function anatomy(commands: readonly FlashCommand[], blank: Uint8Array): Anatomy {
   const contents = blank.slice();
-  let [writes, reads, excursions, programs] = [0, 0, 0, 0];
+  const stretches: number[] = [];
+  const probe: number[] = [];
+  let [reads, programs] = [0, 0];
   let data = false;
   for (const { write, offset, value } of commands) {
-    if (!write) {
-      reads += 1;
-      continue;
-    }
-    writes += 1;
-    if (data) {
+    if (!write) reads += 1;
+    else if (data) {
       contents[offset] = value;
       programs += 1;
       data = false;
     } else if (value === PROGRAM_BYTE) data = true;
-    // 0xff and 0x50 end in array mode; each was preceded by a departure, 0x50's being its own.
-    else if (value === 0xff || value === 0x50) excursions += 1;
+    else if (value === READ_ARRAY && programs > 0) {
+      stretches.push(programs);
+      programs = 0;
+    } else probe.push(value);
   }
-  return { writes, reads, excursions, programs, contents };
+  return { stretches, probe, reads, contents };
+}
+
+/**
+ * The closed forms of a replay. A stretch of N bytes is 2 N + 1 writes and one excursion from array mode; of the
+ * probe's commands, clear status leaves and returns by itself, and read array ends what read status began. Nothing
+ * here counts the recording's lines, so a line that belongs to no part shows as a difference.
+ */
+export function closedForms({ stretches, probe }: Anatomy): { writes: number; excursions: number } {
+  const writes = stretches.reduce((sum, n) => sum + 2 * n + 1, 0) + probe.length;
+  const ends = probe.filter((command) => command === CLEAR_STATUS || command === READ_ARRAY);
+  return { writes, excursions: stretches.length + ends.length };
 }

@@ -22,7 +22,7 @@ export function cellsSection(page: Page): Markup {
 
 function cell(page: Page, s: ScenarioInfo, r: Run): Markup {
   return html`<details data-f="${filterText(r.scenario, r.strategy)}"><summary><strong>${r.strategy}</strong> ${tag(r.fate)} <span class="over">${r.detail}</span></summary>
-<div class="cell" id="${page.cellId(r.scenario, r.strategy)}"><p class="over">${r.because}</p>
+<div class="cell" id="${page.cellId(r.scenario, r.strategy)}"><p class="over">${r.finding !== undefined && html`${r.finding}. `}${r.because}</p>
 <pre class="cmd">${commandFor(page.c, s, r)}</pre>
 <h4>Life of the first faults</h4>${livesPicture(r.life)}
 <div class="two"><div><h4>Exits, as perf kvm stat counts them</h4><pre>${join(
