@@ -116,4 +116,11 @@ describe('list, claims, series', () => {
     expect(columns.map((c) => c.strategy)).toContain('readonly-memslot-reexecute-writable-pfn');
     expect(columns.length).toBe(7);
   });
+
+  test('series: over a read-only mapping the first patch is what the thread is about', async () => {
+    const { code, out } = await runCli(['series', '--scenario', 'rom-read-cold']);
+    expect(code).toBe(0);
+    const [, second = ''] = out.split('(coexist):');
+    expect(second).toContain('rom-read-cold: ok → EFAULT');
+  });
 });

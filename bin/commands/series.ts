@@ -1,4 +1,6 @@
 /** `compare series`: what each version of the read-only memslot series changes, and each patch left out of it. */
+import type { Comparison } from '../../scenarios/comparison.ts';
+import type { Strategy } from '../../strategies/index.ts';
 import { defineCommand } from '../command.ts';
 import { runComparison } from '../run-comparison.ts';
 import { commandLine, RUN_OPTIONS, select } from '../selection.ts';
@@ -6,6 +8,11 @@ import { verdictCode } from './compare.ts';
 
 const MERGED = 'readonly-memslot';
 const VERSIONS = [`${MERGED}-v3`, `${MERGED}-v4`, `${MERGED}-v5`];
+/** The merged series over memory that the VMM itself mapped PROT_READ. */
+const OVER_READONLY = 'coexist';
+const SECOND =
+  'The mapping above is writable, so that a patch about read-only mappings has nothing to do. ' +
+  `The same series over a PROT_READ mapping (${OVER_READONLY}):`;
 
 /** The `series` command. */
 export const series = defineCommand({
@@ -19,21 +26,37 @@ export const series = defineCommand({
     format: { choices: ['text', 'json'], default: 'text', requiresArg: true, describe: 'How to print it' },
   },
   async run(args, io) {
-    const { withPatches } = await import('../../strategies/index.ts');
-    const chosen = await select({ ...args, strategy: [...VERSIONS, MERGED] }, io);
-    const merged = chosen.strategies.filter((s) => s.name === MERGED);
-    const ablations = merged.flatMap((s) =>
-      s.series
-        .map((patch) => withPatches(s, [], [patch.name]))
-        .flatMap((r) => ('error' in r ? [] : [r.strategy])),
-    );
-    const command = commandLine(args).replace('compare', 'compare series');
-    const strategies = [...chosen.strategies, ...ablations];
-    const comparison = await runComparison({ ...chosen, strategies, command, timing: false }, io);
     const { renderSeries, seriesGrid } = await import('../../reports/index.ts');
-    const grid = seriesGrid(comparison, MERGED);
-    if (args.format === 'json') io.out(`${JSON.stringify(grid, null, 2)}\n`);
-    else io.out(renderSeries(grid, { width: io.columns ?? 80, color: io.colour }));
-    return verdictCode(comparison, io);
+    const command = commandLine(args).replace('compare', 'compare series');
+    const runs: Comparison[] = [];
+    for (const names of [[...VERSIONS, MERGED], [OVER_READONLY]]) {
+      const chosen = await select({ ...args, strategy: names }, io);
+      const strategies = await withAblations(chosen.strategies);
+      runs.push(await runComparison({ ...chosen, strategies, command, timing: false }, io));
+    }
+    const [versions, readonly] = runs.map((c, i) => seriesGrid(c, i === 0 ? MERGED : OVER_READONLY));
+    if (versions === undefined || readonly === undefined) throw new Error('unreachable');
+    if (args.format === 'json') {
+      io.out(`${JSON.stringify({ ...versions, overReadonlyMapping: readonly }, null, 2)}\n`);
+    } else {
+      const { paragraph } = await import('../text.ts');
+      const width = io.columns ?? 80;
+      const look = { width, color: io.colour };
+      const heading = paragraph(SECOND, Math.max(40, width), 0, 0).join('\n');
+      io.out(`${renderSeries(versions, look)}\n${heading}\n\n${renderSeries(readonly, look)}`);
+    }
+    const codes = runs.map((c) => verdictCode(c, io));
+    return codes.find((code) => code !== 0) ?? 0;
   },
 });
+
+/** The strategies, and the last of them once more for each of its patches, without it. */
+async function withAblations(strategies: readonly Strategy[]): Promise<readonly Strategy[]> {
+  const { withPatches } = await import('../../strategies/index.ts');
+  const whole = strategies.at(-1);
+  const cut = (whole?.series ?? []).flatMap((patch) => {
+    const result = whole && withPatches(whole, [], [patch.name]);
+    return result === undefined || 'error' in result ? [] : [result.strategy];
+  });
+  return [...strategies, ...cut];
+}
