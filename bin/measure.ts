@@ -9,6 +9,8 @@ const ONE_MS_MAX = 80;
 /** Samples to aim at: enough for a median and its deviation, few enough to be kept in the JSON. */
 const SAMPLES = 30;
 const SAMPLES_MIN = 3;
+/** Runs of more operations are not timed: nothing can be heard, Ctrl-C included, while one of them runs. */
+const OPERATIONS_MAX = 1_000_000;
 /** Share of the budget that goes into getting the code compiled; the first measurement finds nothing compiled yet. */
 const WARM_UP = 0.4;
 const FIRST_WARM_UP_MS = 300;
@@ -18,6 +20,7 @@ export function createMeasure(runs: number): Measure {
   const budget = Math.min(ONE_MS_MAX, Math.max(ONE_MS_MIN, ALL_MS / runs));
   let warmUp = FIRST_WARM_UP_MS;
   return async (run, operations, prepare) => {
+    if (operations > OPERATIONS_MAX) return undefined;
     const sample = (): Sample => batch(run, operations, prepare, budget / SAMPLES);
     const slowest = warm(sample, warmUp);
     warmUp = budget * WARM_UP;

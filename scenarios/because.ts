@@ -13,6 +13,7 @@ import {
 import type { Paging } from '../engine/machine.ts';
 import {
   applySeries,
+  BAD_PAGE_EFAULT,
   BAD_PAGE_EMULATE_MMIO,
   EMULATION_FAILURE_LOOP,
   type FaultPolicy,
@@ -43,6 +44,9 @@ export interface Seen {
   readonly decisions: Run['decisions'];
   readonly steps: Run['steps'];
 }
+
+/** So many faults or exits and a loop is made of them. */
+const MANY = 200;
 
 /** One sentence, ending in its source. */
 export function because(seen: Seen): string {
@@ -117,6 +121,9 @@ function becauseMmio(strategy: Strategy, exits: Seen['exits'], steps: Seen['step
   if (pfnOf(kvm, strategy) === KVM_PFN_ERR_RO_FAULT) {
     return 'gup tells that the memory may be read but not written, and the store is emulated and leaves as KVM_EXIT_MMIO (Xiao, 16 August 2012: possible, but more complex).';
   }
+  if (kvm.handleBadPage(writeFault(strategy), pfnOf(kvm, strategy)) !== BAD_PAGE_EFAULT) {
+    return 'No page is to be had for the store, and this series has such an access emulated, so that it leaves as KVM_EXIT_MMIO (kvm_handle_bad_page()).';
+  }
   return 'The accesses that left as KVM_EXIT_MMIO met no memslot (kvm_handle_noslot_fault()).';
 }
 
@@ -145,7 +152,7 @@ function becauseInternalError({ strategy, instruction, inRom }: Seen): string {
   return 'KVM cannot emulate the instruction, and no writable page is to be had, so trying again is of no use (reexecute_instruction(), v6; Xiao, 16 August 2012).';
 }
 
-function becauseLivelock({ strategy, paging, blind, decisions }: Seen): string {
+function becauseLivelock({ strategy, paging, blind, exits, decisions, steps }: Seen): string {
   if (blind) {
     return 'An exit for an instruction that KVM cannot emulate carries neither address nor data, and the next entry fails again (Xiao, 16 August 2012).';
   }
@@ -158,6 +165,12 @@ function becauseLivelock({ strategy, paging, blind, decisions }: Seen): string {
     const asked =
       paging === 'npt' ? ', asked as in 6.1; up to 3.8 it says no at once under nested paging' : '';
     return `KVM cannot emulate the instruction and enters the guest again because a memslot is there, so the write faults for ever (reexecute_instruction() before v6${asked}).`;
+  }
+  if (Object.values(exits).reduce((sum, n) => sum + n, 0) >= MANY) {
+    return 'The guest exits over and over and does not finish; it was given up on (a bound of this program).';
+  }
+  if ((steps['page-fault'] ?? 0) < MANY) {
+    return 'The guest runs in circles of its own, without a fault; it was given up on (a bound of this program).';
   }
   return 'Each entry ends in the same fault and nothing changes in between (kvm_mmu_page_fault()).';
 }

@@ -17,7 +17,7 @@ export const FATES = [
   'efault',
   /** KVM_EXIT_INTERNAL_ERROR: the VM crashed. */
   'internal-error',
-  /** The guest makes no progress and never will. */
+  /** The guest makes no progress: found by a bound. */
   'livelock',
   /** The guest shut down (triple fault). */
   'shutdown',

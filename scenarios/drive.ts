@@ -25,6 +25,8 @@ import type { Vmm } from './vmm.ts';
 const ROM_WRITES_MAX = 64;
 /** MMIO exits without an address, one after the other, before the guest counts as looping. */
 const BLIND_EXITS_MAX = 64;
+/** Exits between two looks at the world: a few hundredths of a second. */
+const EXITS_AT_ONCE = 8192;
 /** Bytes of the longest x86 instruction. */
 const INSTRUCTION_BYTES_MAX = 15;
 
@@ -43,6 +45,17 @@ export interface Ending {
 /** Runs the guest of `scenario` until it halts, dies or is found looping. */
 export function drive(vmm: Vmm, scenario: Scenario, params: AnyParams, exitsMax: number): Ending {
   return new Drive(vmm, scenario, params).run(exitsMax);
+}
+
+/** Drives a guest, asking every so many exits whether to stop; undefined when told so. */
+export function driveLooking(
+  vmm: Vmm,
+  scenario: Scenario,
+  params: AnyParams,
+  exitsMax: number,
+  stop: () => Promise<boolean>,
+): Promise<Ending | undefined> {
+  return new Drive(vmm, scenario, params).runLooking(exitsMax, stop);
 }
 
 class Drive {
@@ -72,11 +85,29 @@ class Drive {
   }
 
   run(exitsMax: number): Ending {
-    for (let n = 0; n < exitsMax; n++) {
+    return this.upTo(exitsMax) ?? this.tooMany(exitsMax);
+  }
+
+  /** The same with a look at the world every so often; undefined if it said to stop. */
+  async runLooking(exitsMax: number, stop: () => Promise<boolean>): Promise<Ending | undefined> {
+    for (let done = 0; done < exitsMax; done += EXITS_AT_ONCE) {
+      const ended = this.upTo(Math.min(EXITS_AT_ONCE, exitsMax - done));
+      if (ended !== undefined) return ended;
+      if (await stop()) return undefined;
+    }
+    return this.tooMany(exitsMax);
+  }
+
+  private upTo(exits: number): Ending | undefined {
+    for (let n = 0; n < exits; n++) {
       if (this.vmm.refusal !== undefined) return this.end('refused', this.vmm.refusal);
       const ended = this.once();
       if (ended !== undefined) return ended;
     }
+    return undefined;
+  }
+
+  private tooMany(exitsMax: number): Ending {
     return this.end('livelock', `the guest exited ${exitsMax} times without finishing`);
   }
 

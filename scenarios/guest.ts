@@ -202,6 +202,9 @@ export class Guest {
 
   /** Does the body `count` times; ecx counts down, so the body leaves it alone. */
   times(count: number, body: () => void): void {
+    if (!Number.isSafeInteger(count) || count > 0xffff_ffff) {
+      throw new Error(`times(${count}): expected a whole number below 2^32`);
+    }
     if (count < 1) return;
     const again = `times ${this.serial++}`;
     this.set(ecx, count);

@@ -64,7 +64,7 @@ const scenario = z.object({
   operations: fn,
   expect: fn.optional(),
   observe: fn.optional(),
-  claims: fn,
+  claims: fn.optional(),
 });
 
 /** A strategy out of a module: its default export, or the object itself. `where` names it in the error. */

@@ -5,7 +5,7 @@ import type { Strategy } from '../strategies/strategy.ts';
 import { because } from './because.ts';
 import { checkClaims, predictionsOf } from './claims.ts';
 import type { Fate, RomWrite, Run } from './comparison.ts';
-import { drive, type Ending } from './drive.ts';
+import { driveLooking, type Ending } from './drive.ts';
 import { CODE_AT, Guest } from './guest.ts';
 import type { AnyParams } from './params.ts';
 import { randomBytes } from './random.ts';
@@ -61,16 +61,27 @@ export function bootProgram(program: Program, strategy: Strategy, machine: Machi
   return vmm;
 }
 
+/** Guest instructions one KVM_RUN may take before the guest counts as looping: some, and some more an operation. */
+export const budgetOf = ({ scenario, params }: Program): number =>
+  2 ** 27 + 256 * scenario.operations(params);
+
 /** How many exits a guest may cause before it counts as looping. */
 export const exitsMaxOf = ({ scenario, params }: Program): number =>
   10_000 + 64 * scenario.operations(params);
 
-/** Runs the program once and judges what happened. */
-export function runProgram(program: Program, strategy: Strategy, paging: Paging, machine: Machine): Run {
+/** Runs the program once and judges what happened; undefined if `stop` ended it. */
+export async function runProgram(
+  program: Program,
+  strategy: Strategy,
+  paging: Paging,
+  machine: Machine,
+  stop: () => Promise<boolean>,
+): Promise<Run | undefined> {
   const { scenario, params } = program;
   const vmm = bootProgram(program, strategy, machine);
   const booted = machine.observe().steps;
-  const ending = drive(vmm, scenario, params, exitsMaxOf(program));
+  const ending = await driveLooking(vmm, scenario, params, exitsMaxOf(program), stop);
+  if (ending === undefined) return undefined;
   // What the machine saw is taken before the VMM looks at the memory.
   const observation = machine.observe();
   const regs = machine.getRegs();
@@ -80,7 +91,7 @@ export function runProgram(program: Program, strategy: Strategy, paging: Paging,
   const measured = { fate, exits: ending.exits, slotOps: vmm.slotOps, operations, romIntact: intact };
   const observed = { ...faultCounts(observation.faults), ...vmm.notes, ...scenario.observe?.(vmm, regs) };
   const finding = scenario.finding?.(observed);
-  const row = scenario.claims({ params, paging })[strategy.name];
+  const row = scenario.claims?.({ params, paging })?.[strategy.name];
   const steps = stepsSince(observation.steps, booted);
   return {
     scenario: scenario.name,

@@ -19,7 +19,7 @@ import {
 import { drive } from './drive.ts';
 import { type AnyParams, resolveParams } from './params.ts';
 import { checkMemory } from './regions.ts';
-import { bootProgram, exitsMaxOf, type Program, prepareProgram, runProgram } from './run.ts';
+import { bootProgram, budgetOf, exitsMaxOf, type Program, prepareProgram, runProgram } from './run.ts';
 import type { Scenario } from './scenario.ts';
 import type { Vmm } from './vmm.ts';
 
@@ -28,6 +28,8 @@ export interface MachineRequest {
   readonly series: readonly Patch[];
   readonly paging: Paging;
   readonly seed: number;
+  /** Guest instructions one KVM_RUN may take before the guest counts as looping. */
+  readonly budget: number;
 }
 
 /**
@@ -122,7 +124,8 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
       if (signal?.aborted) break;
       options.onProgress?.({ done: runs.length, total, scenario: scenario.name, strategy: strategy.name });
       await pause();
-      runs.push(await runOne(program, strategy, options));
+      const run = await runOne(program, strategy, options);
+      if (run !== undefined) runs.push(run);
     }
   }
   const last = runs.at(-1);
@@ -152,10 +155,22 @@ function programOf(scenario: Scenario, params: AnyParams, seed: number): Program
   }
 }
 
-async function runOne(program: Program, strategy: Strategy, options: CompareOptions): Promise<Run> {
-  const { paging, seed, createMachine, measure } = options;
-  const machine = (): Machine => createMachine({ series: strategy.series, paging, seed });
-  const run = priced(runProgram(program, strategy, paging, machine()), options.profile);
+/** One run; undefined if it was interrupted. */
+async function runOne(
+  program: Program,
+  strategy: Strategy,
+  options: CompareOptions,
+): Promise<Run | undefined> {
+  const { paging, seed, createMachine, measure, signal } = options;
+  const budget = budgetOf(program);
+  const machine = (): Machine => createMachine({ series: strategy.series, paging, seed, budget });
+  const stop = async (): Promise<boolean> => {
+    await pause();
+    return signal?.aborted === true;
+  };
+  const finished = await runProgram(program, strategy, paging, machine(), stop);
+  if (finished === undefined) return undefined;
+  const run = priced(finished, options.profile);
   if (measure === undefined || (run.fate !== 'ok' && run.fate !== 'corrupt')) return run;
   let vmm: Vmm | undefined;
   const prepare = (): void => {
@@ -175,7 +190,7 @@ function priced(run: Run, profile: CostProfile | undefined): Run {
   return { ...run, cost, life: priceLife(profile, run.life) };
 }
 
-/** Lets the event loop go round, so that a signal can be heard between two runs. */
+/** Lets the event loop go round, so that a signal can be heard. */
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
 /** A strategy as reports name it. */

@@ -62,8 +62,8 @@ export interface ScenarioSpec<M extends Memory, P extends ParamSpecs> {
   observe?(vmm: Vmm, regs: VcpuRegs): Readonly<Record<string, number | string>>;
   /** What the guest found out, in a few words, where finding out is what it does; made from what was observed. */
   finding?(observed: Readonly<Record<string, number | string>>): string | undefined;
-  /** What is claimed of each strategy; one row a strategy, crosses by their full name. */
-  claims(context: ClaimContext<ParamValues<P>>): Readonly<Record<string, ClaimRow>>;
+  /** What is claimed of each strategy: one row a strategy, crosses by their full name; nothing if left out. */
+  claims?(context: ClaimContext<ParamValues<P>>): Readonly<Record<string, ClaimRow>>;
 }
 
 /** A scenario with its types forgotten: what the runner works on. */
