@@ -165,7 +165,7 @@ async function countInstructions(o: Measured, io: Io): Promise<NonNullable<Basel
   if (why !== undefined) throw new UsageError(`--instructions: ${why}`);
   const line = createProgress(io);
   const cells: Record<string, Record<string, number>> = {};
-  for (const op of Object.keys(COUNTED)) {
+  for (const op of COUNTED) {
     line.show(`instructions of ${op}`);
     const perAccess = await instructionsPerAccess(entry, o.strategy.name, op, 0, io.signal);
     cells[`${op} / ${o.strategy.name}`] = { 'instructions/access': perAccess };

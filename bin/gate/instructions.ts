@@ -8,8 +8,12 @@ import type { EntryTask } from './entry.ts';
 
 const run = promisify(execFile);
 
-/** Loops whose instructions are counted, and batches of the shorter run: long enough to be compiled long before. */
-export const COUNTED: Readonly<Record<string, number>> = { 'rom-write': 60, 'tlb-miss': 60 };
+/** Loops whose instructions are counted. */
+export const COUNTED = ['rom-write', 'tlb-miss'] as const;
+
+/** Batches of the shorter run, long enough for all code to be compiled; and of the longer one. */
+const SHORT = 30;
+const LONG = 150;
 
 /** V8 without threads, clocks or random numbers of its own: the same code at the same point of every run. */
 const V8 = ['--predictable', '--single-threaded', '--hash-seed=42', '--random-seed=42'];
@@ -69,9 +73,8 @@ export async function instructionsPerAccess(
   extra: number,
   signal: AbortSignal,
 ): Promise<number> {
-  const batches = COUNTED[op] ?? 60;
   const task = { what: 'instructions', strategy, op, extra } as const;
-  const short = await count(entry, { ...task, batches }, signal);
-  const long = await count(entry, { ...task, batches: 2 * batches }, signal);
+  const short = await count(entry, { ...task, batches: SHORT }, signal);
+  const long = await count(entry, { ...task, batches: LONG }, signal);
   return Number(((long.ir - short.ir) / (long.accesses - short.accesses)).toFixed(4));
 }
