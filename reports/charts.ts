@@ -5,7 +5,15 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { type Comparison, EXIT_KINDS, type Run, type ScenarioInfo } from '../scenarios/comparison.ts';
 import { visible } from './escape.ts';
-import { count, FATE_WORDS, medianInterval, perOperation, STEP_GROUPS, stepGroup } from './words.ts';
+import {
+  count,
+  FATE_WORDS,
+  hasOperations,
+  medianInterval,
+  perOperation,
+  STEP_GROUPS,
+  stepGroup,
+} from './words.ts';
 
 /** A chart with what a reader who cannot see it is told. */
 export interface Chart {
@@ -109,8 +117,10 @@ const scenarioRuns = (c: Comparison, s: ScenarioInfo): Run[] => c.runs.filter((r
 export function costCharts(c: Comparison): Chart[] {
   return c.scenarios.flatMap((s) => {
     const runs = scenarioRuns(c, s).filter((r) => r.cost !== undefined);
-    if (runs.length === 0) return [];
-    const bars = runs.flatMap((r) => {
+    // What a VM cost that died on the way is no price of an operation: its line stays empty.
+    const priced = runs.filter(hasOperations);
+    if (priced.length === 0) return [];
+    const bars = priced.flatMap((r) => {
       const groups = new Map<string, number>();
       const scale = r.cost && r.cost.total > 0 ? r.cost.perOperation / r.cost.total : 0;
       for (const [step, n] of Object.entries(r.cost?.byStep ?? {})) {
@@ -118,7 +128,9 @@ export function costCharts(c: Comparison): Chart[] {
       }
       return bar(chartLabel(r), groups, COST_PARTS);
     });
-    const says = runs.map((r) => `${chartLabel(r)} ${perOperation(r.cost?.perOperation ?? 0)}`).join(', ');
+    const says = runs
+      .map((r) => `${chartLabel(r)} ${priced.includes(r) ? perOperation(r.cost?.perOperation ?? 0) : 'none'}`)
+      .join(', ');
     const title = `kernel instructions per ${visible(s.operation)}, predicted`;
     const spec = stacked(bars, runs.map(chartLabel), COST_PARTS, title);
     return [{ scenario: s.name, title, says: `${title}: ${says}.`, spec }];

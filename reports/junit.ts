@@ -30,7 +30,7 @@ function testcase(r: Run): string {
   const skipped =
     r.claims.length === 0 ? '      <skipped message="nothing is claimed about this run"/>\n' : '';
   return `    <testcase classname="faultline.${escapeMarkup(r.scenario)}" name="${escapeMarkup(r.strategy)}" assertions="${r.claims.length}">
-${failures.join('')}${skipped}      <system-out>${escapeMarkup(`${r.fate}: ${r.detail} ${r.because} Steps per operation: ${stepsPerOperation(r)}. Digest ${r.digest}.`)}</system-out>
+${failures.join('')}${skipped}      <system-out>${escapeMarkup(`${r.fate}: ${r.detail}. ${r.because} Steps per operation: ${stepsPerOperation(r)}. Digest ${r.digest}.`)}</system-out>
     </testcase>
 `;
 }

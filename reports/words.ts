@@ -34,7 +34,7 @@ export const FATE_WORDS: Readonly<Record<Fate, FateWords>> = {
     word: 'livelock',
     code: 'LIV',
     crash: false,
-    says: 'guest makes no progress and never will',
+    says: 'guest makes no progress: found by a bound',
   },
   shutdown: { icon: '▼', word: 'shutdown', code: 'SHU', crash: true, says: 'triple fault: VM shut down' },
   refused: { icon: '–', word: 'refused', code: 'REF', crash: false, says: 'a call of the VMM was refused' },

@@ -68,9 +68,9 @@ export function readingSection(): Markup {
 <dt>faults</dt><dd>Guest page faults KVM took, by what came of them: an entry was made (fixed), the instruction was emulated, tried again (retry), found to be a device (mmio), put off until the page is read (async), or answered with an error.</dd>
 <dt>steps/op</dt><dd>Pieces of work the kernel did, divided by operations of the guest. Exact; of no unit.</dd>
 <dt>kernel insns/op</dt><dd>The same steps priced in instructions of a real kernel. Predicted from a calibration, not measured here.</dd>
-<dt>ns</dt><dd>The emulated core on the machine that ran it. Good for comparing strategies on that machine, for nothing else.</dd>
+<dt>ns</dt><dd>The emulated core on the machine that ran it. A rough figure: each run is measured for a moment, one after the other, and strategies that do the same may differ by far. <code>compare bench</code> and <code>compare gate</code> measure in turns.</dd>
 <dt>closed form</dt><dd>What a count must be by reasoning alone. <b>=</b> means that it was, <b class="ne">≠</b> that somebody is wrong.</dd>
-<dt>claim</dt><dd>A sentence written beside a scenario before it was run, and checked on every run.</dd>
+<dt>claim</dt><dd>A sentence written beside a scenario, with where it comes from, and checked on every run.</dd>
 <dt>keys</dt><dd><kbd>/</kbd> goes to the filter, <kbd>Esc</kbd> empties it, arrow keys move in the matrix, <kbd>Enter</kbd> opens a cell, a table head sorts.</dd>
 </dl></section>`;
 }

@@ -26,7 +26,7 @@ export async function pictureSections(page: Page): Promise<Markup> {
     {
       id: 'cost',
       title: 'Predicted kernel instructions',
-      note: `Every step of the path priced in instructions of a real kernel (profile ${c.profile ?? 'unnamed'}), per operation. A VM that died has done few operations or none: its bar is what dying cost.${left}`,
+      note: `Every step of the path priced in instructions of a real kernel (profile ${c.profile ?? 'unnamed'}), per operation. A VM that did not get through has no bar, for what dying costs is no price of an operation.${left}`,
       charts: costCharts(c),
       key: COST_PARTS.filter((part) => steps.some((step) => stepGroup(step) === part)),
     },
