@@ -24,6 +24,11 @@ describe('diff', () => {
     expect(renderDiff(diff)).toContain('No fate changed.');
   });
 
+  test('many cells that only one side has are told by scenario', () => {
+    const less = { ...base, runs: base.runs.filter((r) => r.scenario === 'rom-write') };
+    expect(renderDiff(diffComparisons(less, base))).toContain('Only after: 12 cells, of reexecute-loop (12)');
+  });
+
   test('flips of fate come first, the broken ones before the fixed ones', () => {
     const after = change(change(base, 'mmap-prot-read', { fate: 'ok' }), 'readonly-memslot', {
       fate: 'livelock',

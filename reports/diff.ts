@@ -5,7 +5,7 @@
 import { type Comparison, type Fate, findRun, type Run } from '../scenarios/comparison.ts';
 import type { ReportOptions } from './options.ts';
 import { wrap } from './table.ts';
-import { count, FATE_WORDS, hasOperations, medianInterval, perOperation } from './words.ts';
+import { count, FATE_WORDS, hasOperations, list, medianInterval, perOperation } from './words.ts';
 
 /** A cell whose fate, or whose ROM, came out differently. */
 export interface Flip {
@@ -127,7 +127,7 @@ function timeChange(a: Run, b: Run): Change[] {
 export function renderDiff(diff: ComparisonDiff, options: ReportOptions = {}): string {
   const width = Math.max(40, options.width ?? 80);
   const only = (when: string, cells: readonly string[]): string[] =>
-    cells.length === 0 ? [] : wrap(`Only ${when}: ${cells.join(', ')}`, width, '  ');
+    cells.length === 0 ? [] : wrap(`Only ${when}: ${cellsInShort(cells)}`, width, '  ');
   return `${[
     ...wrap(
       `${count(diff.compared)} of ${count(diff.cells)} cells compared; ${count(diff.identical)} the same event for event.`,
@@ -141,6 +141,19 @@ export function renderDiff(diff: ComparisonDiff, options: ReportOptions = {}): s
     ...changeLines('Counts that changed (exact)', diff.counts, width),
     ...changeLines('Costs that changed', diff.costs, width),
   ].join('\n')}`;
+}
+
+/** So many cells are named one by one; of more, the scenarios are named with how many of each. */
+const CELLS_NAMED = 6;
+
+function cellsInShort(cells: readonly string[]): string {
+  if (cells.length <= CELLS_NAMED) return cells.join(', ');
+  const by = new Map<string, number>();
+  for (const cell of cells) {
+    const scenario = cell.slice(0, cell.lastIndexOf(' / '));
+    by.set(scenario, (by.get(scenario) ?? 0) + 1);
+  }
+  return `${count(cells.length)} cells, of ${list([...by].map(([name, n]) => `${name} (${n})`))}`;
 }
 
 const KINDS = { broke: 'BROKE', fixed: 'fixed', other: 'other' } as const;
@@ -158,10 +171,10 @@ function flipLines(flips: readonly Flip[], width: number): string[] {
   return ['Fates that changed', ...together(lines, width), ''];
 }
 
-function changeLines(title: string, list: readonly Change[], width: number): string[] {
-  if (list.length === 0) return [`${title}: none.`, ''];
+function changeLines(title: string, changed: readonly Change[], width: number): string[] {
+  if (changed.length === 0) return [`${title}: none.`, ''];
   const cells = new Map<string, { scenario: string; strategy: string; says: string }>();
-  for (const x of list) {
+  for (const x of changed) {
     const key = JSON.stringify([x.scenario, x.strategy]);
     const before = cells.get(key);
     const says = `${x.quantity} ${perOperation(x.from)} → ${perOperation(x.to)} (${relative(x)})`;

@@ -21,20 +21,17 @@ export function seriesSection({ c }: Page): Markup {
   const rows = c.strategies.map(
     (s) =>
       html`<tr><th scope="row" title="${s.cover}">${s.name}</th>${join(
-        DECISIONS.map((d) =>
-          td(
-            join(
-              s.series
-                .filter((p) => p.decisions.includes(d))
-                .map((p) => html`<span class="by patch">${p.name}</span> `),
-            ),
-          ),
-        ),
+        DECISIONS.map((d) => {
+          const by = s.series.filter((p) => p.decisions.includes(d));
+          return by.length === 0
+            ? html`<td class="dim">base</td>`
+            : td(join(by.map((p) => html`<span class="by patch">${p.name}</span> `)));
+        }),
       )}${tdNumber(s.series.length)}${tdNumber(touched(s))}<td class="wide">${s.layout}</td></tr>`,
   );
   return html`<section id="series"><h2>What each series touches</h2>
-<p>Columns are the decisions of the fault path in the order a fault meets them; a patch stands under each it rewrites. Strategies without patches run on the base kernel as it is.</p>
-${table('Diffstat of each series', heads, rows)}
+<p>Columns are the decisions of the fault path in the order a fault meets them; a patch stands under each it rewrites. Where none does, the base kernel decides.</p>
+${table('Diffstat of each series', heads, rows, 'sort fn')}
 <details><summary>Strategies and patches in words</summary><dl>${join(c.strategies.map((s) => html`<dt>${s.name}</dt><dd>${s.cover} <small>${s.source}</small></dd>`))}${join(patches(c.strategies))}</dl></details></section>`;
 }
 

@@ -30,11 +30,16 @@ button{cursor:pointer}input{width:11.5rem}
 :focus-visible{outline:2px solid var(--link);outline-offset:1px}
 .verdict{margin:.8rem 0;padding:.6rem .9rem;border-left:4px solid var(--okf);background:var(--soft);border-radius:0 6px 6px 0}
 .verdict.warn{border-left-color:var(--badf)}.verdict p{margin:.25rem 0;max-width:100ch}.verdict p:first-child{font-size:1.06rem;font-weight:600}
-.scroll{overflow-x:auto;max-width:100%}
+.scroll{overflow-x:auto;max-width:100%;
+background:linear-gradient(to right,var(--bg) 40%,transparent) 0 0/26px 100% no-repeat local,
+linear-gradient(to left,var(--bg) 40%,transparent) 100% 0/26px 100% no-repeat local,
+linear-gradient(to right,#0004,transparent) 0 0/9px 100% no-repeat scroll,
+linear-gradient(to left,#0004,transparent) 100% 0/9px 100% no-repeat scroll}
 table{border-collapse:collapse;font-size:.87rem}
-th,td{padding:.2rem .42rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+th,td{padding:.2rem .34rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 thead th{color:var(--dim);font-size:.82rem;font-weight:600;vertical-align:bottom;border-bottom:2px solid var(--line)}
-td.n,th.n{text-align:right}td.n{white-space:nowrap}thead th.n{max-width:6.8em}tbody tr:hover{background:var(--soft)}
+td.n,th.n{text-align:right}td.n{white-space:nowrap}thead th.n{max-width:6.8em}.js thead th.n{max-width:none}th.n button{display:inline-block;width:min-content}
+.fn thead th:not(.n){min-width:7.6em;max-width:8.6em;overflow-wrap:anywhere}tbody tr:hover{background:var(--soft)}
 th[scope=row]{font-weight:600;white-space:nowrap;max-width:24em;overflow:hidden;text-overflow:ellipsis}td.wide{min-width:13em}
 th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid var(--link)}
 th[aria-sort] button::after{content:"\\a0↕";opacity:.35}th[aria-sort=ascending] button::after{content:"\\a0↑";opacity:1}th[aria-sort=descending] button::after{content:"\\a0↓";opacity:1}
@@ -82,11 +87,11 @@ repeating-linear-gradient(90deg,transparent 0 9px,var(--line) 9px 10px,transpare
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:.4rem 0}dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
 [hidden]{display:none!important}
 @media(max-width:640px){body{padding:.7rem .8rem 3rem;font-size:14px}nav.bar{flex-wrap:nowrap;overflow-x:auto;white-space:nowrap}
-.tools{margin-left:0}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}.cell{padding-left:.2rem}summary strong{min-width:0;margin-right:.4rem}
+.tools{margin-left:0;order:-1}input{width:9rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}.cell{padding-left:.2rem}summary strong{min-width:0;margin-right:.4rem}
 .matrix tbody th{max-width:116px;white-space:normal;overflow-wrap:anywhere;font-size:.78rem}
 .matrix td{min-width:62px}}
 @media print{:root{color-scheme:light}body{max-width:none;padding:0;font-size:9.5pt}nav.bar,.tools{display:none!important}
 h2,h3,h4,summary{break-after:avoid}tr,figure,.life li,.verdict{break-inside:avoid}a{color:inherit;text-decoration:none}
-.scroll{overflow:visible}table{font-size:7.5pt}th,td{padding:.1rem .25rem}.matrix thead th,.matrix td a{font-size:6.4pt;max-width:none}.matrix td{min-width:0}
+.scroll{overflow:visible;background:none}table{font-size:7.5pt}th,td{padding:.1rem .25rem}.matrix thead th,.matrix td a{font-size:6.4pt;max-width:none}.matrix td{min-width:0}
 .matrix tbody th{font-size:7pt;padding-right:.3rem}.charts{grid-template-columns:1fr 1fr}td,.tag,.verdict,.by,.life li,.matrix td{print-color-adjust:exact}th[aria-sort] button::after{content:""!important}}
 `.trim();
