@@ -69,9 +69,12 @@ export function because(seen: Seen): string {
   }
 }
 
-function becauseOfTables({ fate }: Seen): string {
+function becauseOfTables({ fate, strategy }: Seen): string {
   if (fate === 'shutdown') {
     return 'KVM cannot read the tables or set the accessed bit in them, and the page fault it raises instead has no handler (walk_addr_generic()).';
+  }
+  if (fate === 'livelock' && strategy.layout.slotFlags === null) {
+    return 'There is no memory to read the tables from, and each emulation forgets the page fault of the one before, so that it never becomes a double fault (x86_emulate_instruction()).';
   }
   if (fate === 'livelock') {
     return 'The walk of the page tables needs write access to the ROM, and neither trying again nor emulating the instruction gives it that (kvm_mmu_page_fault()).';

@@ -108,7 +108,10 @@ class Drive {
   }
 
   private tooMany(exitsMax: number): Ending {
-    return this.end('livelock', `the guest exited ${exitsMax} times without finishing`);
+    return this.end(
+      'livelock',
+      `the guest exited ${exitsMax.toLocaleString('en-US')} times without finishing`,
+    );
   }
 
   /** One KVM_RUN and the answer to it; an ending if there is nothing to go on with. */
