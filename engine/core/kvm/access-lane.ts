@@ -81,7 +81,7 @@ export class AccessLane {
 
   #endRing(ring: number): void {
     this.#vm.ringAt = ring & RING_MASK;
-    if (ring > RING_MASK) this.#vm.foldRing();
+    if (ring > RING_MASK) this.#vm.ringFull();
   }
 
   /** Stores whose refusal is remembered, all under one word. */
@@ -259,19 +259,25 @@ export class AccessLane {
     const { h, ringAt } = this.#vm;
     const mmu = this.#mmu;
     const current = SPTE_MMIO | ((mmu.generation & MMIO_GEN_MASK) << SPTE_FRAME_SHIFT);
+    const stored = write === 0 ? 0 : 0xff;
+    const direction = write << EV_OFFSET_SHIFT;
     let ring = ringAt;
     let device = -1;
+    let large = -1;
+    let leaf = 0;
     let i = from;
     for (; i < n && ring <= RING_MASK; i = (i + 1) | 0) {
       const gfn = list[i & mask]!;
-      const region = h[tlbEntryOf(gfn) + write] === gfn ? 0 : regionIn(h, gfn);
-      const leaf = region === 0 ? 0 : h[region]!;
-      if (leaf === 0 || h[leaf + (gfn & 511)] !== current) break;
+      if (gfn >>> 9 !== large) {
+        large = gfn >>> 9;
+        leaf = leafIn(h, gfn);
+      }
+      if (leaf === 0 || h[leaf + (gfn & 511)] !== current || h[tlbEntryOf(gfn) + write] === gfn) break;
       device = gfn;
       h[RING + ring] = EV_EXIT;
-      h[RING + ring + 1] = KVM_EXIT_MMIO | (write === 0 ? 0 : (i & 0xff) << EV_VALUE_SHIFT);
+      h[RING + ring + 1] = KVM_EXIT_MMIO | ((i & stored) << EV_VALUE_SHIFT);
       h[RING + ring + 2] = gfn;
-      h[RING + ring + 3] = offsetOf(i) | (write << EV_OFFSET_SHIFT);
+      h[RING + ring + 3] = offsetOf(i) | direction;
       ring = (ring + 4) | 0;
     }
     if (device >= 0) {

@@ -1,4 +1,4 @@
-/** KVM's own way to guest memory: through the slot to the VMM's mapping, as any user memory. */
+/** KVM's own way to guest memory: through the slot to the VMM's mapping, like all user memory. */
 import { GFN_LIMIT, PAGE_SIZE } from '../../abi.ts';
 import { F_WRITE } from '../../facts.ts';
 import { V_HVA_OK } from './fault-path.ts';
