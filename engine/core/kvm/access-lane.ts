@@ -274,10 +274,11 @@ export class AccessLane {
       }
       if (leaf === 0 || h[leaf + (gfn & 511)] !== current || h[tlbEntryOf(gfn) + write] === gfn) break;
       device = gfn;
-      h[RING + ring] = EV_EXIT;
-      h[RING + ring + 1] = KVM_EXIT_MMIO | ((i & stored) << EV_VALUE_SHIFT);
-      h[RING + ring + 2] = gfn;
-      h[RING + ring + 3] = offsetOf(i) | direction;
+      const at = (RING + ring) | 0;
+      h[at] = EV_EXIT;
+      h[at + 1] = KVM_EXIT_MMIO | ((i & stored) << EV_VALUE_SHIFT);
+      h[at + 2] = gfn;
+      h[at + 3] = offsetOf(i) | direction;
       ring = (ring + 4) | 0;
     }
     if (device >= 0) {
