@@ -117,7 +117,7 @@ export class KvmEmulateOps implements EmulateOps {
     return this.#std(linear, n, ACCESS_READ);
   }
 
-  /** kvm_write_guest_virt_helper(): asks for I/O that nobody set up, so that the guest tries for ever (G.2). */
+  /** kvm_write_guest_virt_helper(): asks for I/O that nobody set up, so that the guest tries for ever. */
   writeStd(linear: number, n: number): number {
     return this.#std(linear, n, ACCESS_WRITE);
   }

@@ -68,7 +68,7 @@ describe('the fault path, by the policy matrix of the kernels', () => {
     expect(action(RW_VMA | F_SIGBUS, merged)).toBe(V_EFAULT);
   });
 
-  it('a read-only slot never takes an asynchronous fault (trap 4)', () => {
+  it('a read-only slot never takes an asynchronous fault', () => {
     expect(action(RO_VMA | F_SLOT_READONLY | F_COLD | F_APF, merged)).toBe(V_MAP);
     expect(action(RO_VMA | F_SLOT_READONLY | F_SIGBUS | F_APF, merged)).toBe(V_EFAULT);
   });
@@ -79,7 +79,7 @@ describe('the fault path, by the policy matrix of the kernels', () => {
     expect(walkFault(word & ~F_SLOT_READONLY, merged) & V_WRITABLE).toBe(V_WRITABLE);
   });
 
-  it('S11: a write to a read-only slot is emulated, whatever the host memory is (trap 24)', () => {
+  it('a write to a read-only slot is emulated, whatever the host memory is', () => {
     for (const host of [0, F_VMA, RO_VMA, RW_VMA | F_PTE_PRESENT | F_PTE_WRITE]) {
       expect(action(F_WRITE | F_SLOT | F_SLOT_READONLY | host, merged)).toBe(V_EMULATE);
     }

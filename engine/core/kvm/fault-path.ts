@@ -99,7 +99,7 @@ function badPage(f: Facts, pfn: PfnVerdict, kvm: FaultPolicy, watch: Watch): num
   return cached ? V_EMULATE_MMIO : V_EMULATE;
 }
 
-/** kvm_setup_async_pf() asks for the hva again, for write: read-only slots never get further (trap 4). */
+/** kvm_setup_async_pf() asks for the hva again, for write: read-only slots never get further. */
 function mayGoAsync(f: Facts, kvm: FaultPolicy): boolean {
   return f.apf && kvm.gfnToHva(factsOf(f.word | F_WRITE)) === HVA_OK;
 }
@@ -140,7 +140,7 @@ function hvaToPfn(f: Facts, kvm: FaultPolicy, nowait: boolean, watch: Watch): Pf
   return pfn;
 }
 
-/** get_user_pages_unlocked() for one page (table E.3 of the kernel's results). */
+/** get_user_pages_unlocked() for one page. */
 function gupGivesPage(f: Facts, nowait: boolean): boolean {
   if (!f.vmRead || (f.write && !f.vmWrite)) return false;
   if (f.sigbus) return false;

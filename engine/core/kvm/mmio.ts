@@ -34,7 +34,7 @@ export class MmioState {
   #count = 0;
   #current = 0;
 
-  /** Begins an access: whatever an earlier store of the same instruction queued is lost (trap 9). */
+  /** Begins an access: whatever an earlier store of the same instruction queued is lost. */
   begin(): void {
     this.#count = 0;
   }

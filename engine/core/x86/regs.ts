@@ -88,7 +88,7 @@ export class Regs {
   fpuControl = 0x37f;
   fpuStatus = 0;
 
-  /** KVM_SET_SREGS and KVM_SET_REGS: the state of oracle/FORMAT.md, "CPU". */
+  /** KVM_SET_SREGS and KVM_SET_REGS: the state that a vCPU starts from. */
   setup(setup: VcpuSetup): void {
     this.mode = MODES[setup.mode];
     const real = this.mode === MODE_REAL16;
