@@ -1,7 +1,7 @@
 /** The command line as a user meets it: help, versions, and one clear line for whatever is wrong. */
 import { describe, expect, test } from 'vitest';
 import { completionScript } from './completion.ts';
-import { FORMATS } from './render.ts';
+import { FORMATS } from './output/render.ts';
 import { runCli } from './testing.ts';
 
 describe('help and version', () => {

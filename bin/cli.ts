@@ -3,8 +3,8 @@ import yargs, { type Argv } from 'yargs';
 import type { AnyCommand } from './command.ts';
 import { commands, defaultCommand } from './commands/index.ts';
 import { complete } from './completion.ts';
+import { suggestion } from './input/mistyped.ts';
 import { type ExitCode, firstLine, type Io, UsageError } from './io.ts';
-import { suggestion } from './names.ts';
 import { version } from './version.ts';
 
 /** Runs one command line; never throws and never ends the process. */

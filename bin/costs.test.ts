@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LINUX_61_NPT } from '../engine/profiles/linux-6.1-npt.ts';
-import { loadText } from '../scenarios/data.ts';
+import { loadText } from '../scenarios/data/recordings.ts';
 import { runCli } from './testing.ts';
 
 interface Printed {

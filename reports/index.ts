@@ -1,12 +1,12 @@
 /** All formats a Comparison can be rendered in, by the name a command line uses. */
-import type { Comparison } from '../scenarios/comparison.ts';
-import { renderCsv } from './csv.ts';
-import { renderJson } from './json.ts';
-import { renderJunit } from './junit.ts';
-import { renderKtap } from './ktap.ts';
-import { renderMarkdown } from './markdown.ts';
+import type { Comparison } from '../scenarios/run/comparison.ts';
+import { renderCsv } from './formats/csv.ts';
+import { renderJson } from './formats/json.ts';
+import { renderJunit } from './formats/junit.ts';
+import { renderKtap } from './formats/ktap.ts';
+import { renderMarkdown } from './formats/markdown.ts';
+import { renderText } from './formats/text.ts';
 import type { ReportOptions } from './options.ts';
-import { renderText } from './text.ts';
 
 export {
   claimsJson,
@@ -15,13 +15,13 @@ export {
   type ThreadClaimResult,
   trialName,
   trialsOf,
-} from './claims.ts';
-export { type ComparisonDiff, diffComparisons, renderDiff } from './diff.ts';
-export { githubAnnotations, githubSummary } from './github.ts';
+} from './findings/claims-text.ts';
+export { type ComparisonDiff, diffComparisons, renderDiff } from './findings/diff.ts';
+export { renderSeries, type SeriesGrid, seriesGrid } from './findings/series-text.ts';
+export { githubAnnotations, githubSummary } from './formats/github.ts';
 export type { ReportOptions } from './options.ts';
-export { renderSeries, type SeriesGrid, seriesGrid } from './series.ts';
+export { comparisonDigest } from './print/words.ts';
 export { summarize, verdict } from './summary.ts';
-export { comparisonDigest } from './words.ts';
 
 /** A report: the whole of it, as text. Same Comparison and options, same text. */
 export type Renderer = (c: Comparison, options?: ReportOptions) => string | Promise<string>;

@@ -2,7 +2,7 @@
  * What a renderer may be told besides the Comparison. All of it comes from outside: a report asks neither the
  * terminal nor the clock.
  */
-import type { ThreadClaimResult } from './claims.ts';
+import type { ThreadClaimResult } from './findings/claims-text.ts';
 
 /** Options all renderers share; each reads what concerns it. */
 export interface ReportOptions {

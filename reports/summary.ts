@@ -8,8 +8,8 @@ import {
   type Fate,
   type Run,
   type StrategyInfo,
-} from '../scenarios/comparison.ts';
-import { count, FATE_WORDS, list, plural, totalDecisions } from './words.ts';
+} from '../scenarios/run/comparison.ts';
+import { count, FATE_WORDS, list, plural, totalDecisions } from './print/words.ts';
 
 /** How one strategy came out over all its runs. */
 export interface Standing {

@@ -12,7 +12,7 @@ import {
   type Run,
   type ScenarioInfo,
   type StrategyInfo,
-} from '../scenarios/comparison.ts';
+} from '../scenarios/run/comparison.ts';
 
 /** Text that acts on every medium it could be printed in, if it is let. */
 export const HOSTILE =

@@ -14,9 +14,10 @@ import shmMultiMap from './shm-multi-map.ts';
 import type { Strategy } from './strategy.ts';
 import writableSlot from './writable-slot.ts';
 
+export type { Answers, Layout } from '../engine/vmm/layout.ts';
 export { STRATEGY_NAMES, type StrategyName } from './names.ts';
 export { findPatch, PATCHES } from './patches/index.ts';
-export { defineStrategy, type Layout, type Strategy, type Vmm } from './strategy.ts';
+export { defineStrategy, type Strategy } from './strategy.ts';
 export { type WithPatches, withPatches } from './with-patches.ts';
 
 const byName: Readonly<Record<StrategyName, Strategy>> = {

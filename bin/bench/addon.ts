@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { firstLine } from '../io.ts';
 
-/** The addon's functions (engine/core/bench/c/addon.c); VMs and lists are numbers. */
+/** The addon's functions (engine/core/batch/c/addon.c); VMs and lists are numbers. */
 export interface CPort {
   make(
     policy: number,
@@ -39,7 +39,7 @@ const run = promisify(execFile);
 export async function buildAddon(): Promise<Addon> {
   const headers = headersFolder();
   if (headers === undefined) return { reason: 'the headers of this Node (node_api.h) are not installed' };
-  const source = fileURLToPath(new URL('../../engine/core/bench/c/addon.c', import.meta.url));
+  const source = fileURLToPath(new URL('../../engine/core/batch/c/addon.c', import.meta.url));
   if (!existsSync(source)) return { reason: 'the sources of the C port are not part of this build' };
   const folder = await mkdtemp(join(tmpdir(), 'faultline-c-'));
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });

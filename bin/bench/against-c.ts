@@ -1,6 +1,6 @@
 /** Every hot loop of every strategy against the same loop of the C port, in this process. */
-import { type Loop, LoopSet, type Op, workDigests } from '../../engine/core/bench/loops.ts';
-import { RAM_64, RAM_4096, ROM_64, STANDARD } from '../../engine/core/bench/workload.ts';
+import { type Loop, LoopSet, type Op, workDigests } from '../../engine/core/batch/loops.ts';
+import { RAM_64, RAM_4096, ROM_64, STANDARD } from '../../engine/core/batch/workload.ts';
 import type { Strategy } from '../../strategies/index.ts';
 import type { CPort } from './addon.ts';
 import { measurePair, type Sliced } from './pairs.ts';
@@ -17,7 +17,7 @@ export interface CRow {
   readonly ns: number;
   readonly cNs: number;
   readonly ratio: number;
-  /** What the loop does to a fresh machine (engine/core/bench/loops.ts). */
+  /** What the loop does to a fresh machine (engine/core/batch/loops.ts). */
   readonly digest: string;
 }
 

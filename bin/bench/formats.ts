@@ -1,7 +1,8 @@
 /** What benchmarks print: a table for people, and the JSON and text that CI tools read. Pure. */
-import type { BenchReport, LoopTime } from './loops.ts';
+
 import type { Row } from './processes.ts';
 import type { Point, Scaling } from './scaling.ts';
+import type { BenchReport, LoopTime } from './time-loops.ts';
 
 /** The report of `--against c`. */
 export interface CReport {

@@ -1,6 +1,6 @@
 /** How the hot loops grow: with slots, with guest memory, with strategies alive; and what instructions cost. */
-import { copyLoop, type GuestLoop, LoopSet, registerLoop, storeLoop } from '../../engine/core/bench/loops.ts';
-import { BenchMachine, type GuestLayout, pageList, ROM_64 } from '../../engine/core/bench/workload.ts';
+import { copyLoop, type GuestLoop, LoopSet, registerLoop, storeLoop } from '../../engine/core/batch/loops.ts';
+import { BenchMachine, type GuestLayout, pageList, ROM_64 } from '../../engine/core/batch/workload.ts';
 import type { Strategy } from '../../strategies/index.ts';
 import { type CPort, loadAddon } from './addon.ts';
 import { measurePair, slice } from './pairs.ts';

@@ -1,10 +1,10 @@
 /** `compare bench`: what the hot loops of the fault path take on this machine, alone or against the C port. */
 import type { CReport } from '../bench/formats.ts';
 import { defineCommand } from '../command.ts';
+import { byName } from '../input/mistyped.ts';
 import { type ExitCode, type Io, UsageError } from '../io.ts';
-import { byName } from '../names.ts';
-import { openOutput } from '../output.ts';
-import { createProgress } from '../progress.ts';
+import { openOutput } from '../output/output.ts';
+import { createProgress } from '../output/progress.ts';
 
 const FORMATS = ['table', 'json', 'github-action-benchmark', 'bmf', 'gobench'] as const;
 const SMOKE = { ms: 2, samples: 2 };
@@ -52,7 +52,7 @@ export const bench = defineCommand({
       );
     }
     const [{ timeLoops }, formats] = await Promise.all([
-      import('../bench/loops.ts'),
+      import('../bench/time-loops.ts'),
       import('../bench/formats.ts'),
     ]);
     const line = createProgress(io);

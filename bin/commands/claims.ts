@@ -1,7 +1,7 @@
 /** `compare claims`: what the people of the thread said, tried. */
 import { defineCommand } from '../command.ts';
-import { RUN_OPTIONS } from '../selection.ts';
-import { tryThread } from '../try-thread.ts';
+import { RUN_OPTIONS } from '../run/selection.ts';
+import { tryThread } from '../run/try-thread.ts';
 
 /** The `claims` command. */
 export const claims = defineCommand({

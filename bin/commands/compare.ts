@@ -1,13 +1,13 @@
 /** `compare`: run scenarios under strategies and print, write or draw the Comparison. */
 
-import { brokenClaims, type Comparison } from '../../scenarios/comparison.ts';
+import { brokenClaims, type Comparison } from '../../scenarios/run/comparison.ts';
 import { defineCommand } from '../command.ts';
 import type { ExitCode, Io } from '../io.ts';
-import { openFolder, openOutput } from '../output.ts';
-import { FORMATS, render } from '../render.ts';
-import { runComparison } from '../run-comparison.ts';
-import { RUN_OPTIONS, select } from '../selection.ts';
-import { tryThread } from '../try-thread.ts';
+import { openFolder, openOutput } from '../output/output.ts';
+import { FORMATS, render } from '../output/render.ts';
+import { runComparison } from '../run/run-comparison.ts';
+import { RUN_OPTIONS, select } from '../run/selection.ts';
+import { tryThread } from '../run/try-thread.ts';
 
 const REPORT_FILES = ['report.html', 'comparison.json', 'comparison.csv'] as const;
 

@@ -1,12 +1,12 @@
 /** `compare conform`: recorded cases of real kernels, run on the core and compared event by event. */
 import { setImmediate } from 'node:timers/promises';
-import type { Conformance, Tally } from '../../scenarios/conform.ts';
-import type { OracleCase } from '../../scenarios/conform-case.ts';
-import type { RecordedKernel } from '../../scenarios/kernels.ts';
+import type { Conformance, Tally } from '../../scenarios/conform/conform.ts';
+import type { OracleCase } from '../../scenarios/conform/conform-case.ts';
+import type { RecordedKernel } from '../../scenarios/conform/kernels.ts';
 import { defineCommand } from '../command.ts';
+import { byName } from '../input/mistyped.ts';
 import { firstLine, type Io, UsageError } from '../io.ts';
-import { byName } from '../names.ts';
-import { createProgress } from '../progress.ts';
+import { createProgress } from '../output/progress.ts';
 
 /** The recordings that come with the program. */
 const RECORDINGS = 'kvm-6.1-cases.jsonl.gz';
@@ -38,7 +38,7 @@ export const conform = defineCommand({
   async run(args, io) {
     if (!Number.isSafeInteger(args.show) || args.show < 0)
       throw new UsageError('--show needs a whole number, 0 or more');
-    const { RECORDED_KERNELS } = await import('../../scenarios/kernels.ts');
+    const { RECORDED_KERNELS } = await import('../../scenarios/conform/kernels.ts');
     const kernels =
       args.kernel?.map((k) => byName(k, RECORDED_KERNELS, 'recorded kernel')) ?? RECORDED_KERNELS;
     const filter = regularExpression(args.filter);
@@ -49,7 +49,7 @@ export const conform = defineCommand({
       const { kernels: totals, families, differences } = found;
       io.out(`${JSON.stringify({ kernels: totals, families, differences }, null, 2)}\n`);
     } else {
-      const { conformText } = await import('../conform-text.ts');
+      const { conformText } = await import('../../reports/findings/conform-text.ts');
       io.out(conformText(found, { width: io.columns ?? 80, show: args.show }));
     }
     if (io.signal.aborted) {
@@ -69,9 +69,9 @@ function regularExpression(text: string | undefined): RegExp {
 }
 
 async function load(files: readonly string[], io: Io): Promise<readonly OracleCase[]> {
-  const { parseCases, readCases } = await import('../case-file.ts');
+  const { parseCases, readCases } = await import('../input/case-file.ts');
   if (files.length > 0) return (await Promise.all(files.map((f) => readCases(f, io.cwd)))).flat();
-  const { loadText } = await import('../../scenarios/data.ts');
+  const { loadText } = await import('../../scenarios/data/recordings.ts');
   return parseCases(loadText(RECORDINGS), RECORDINGS);
 }
 
@@ -81,8 +81,8 @@ async function runAll(
   io: Io,
 ): Promise<Conformance> {
   const [{ createCoreMachine }, { conform: run, RECORDER_PATIENCE }, { PATCHES }] = await Promise.all([
-    import('../../engine/core/machine.ts'),
-    import('../../scenarios/conform.ts'),
+    import('../../engine/core/core-machine.ts'),
+    import('../../scenarios/conform/conform.ts'),
     import('../../strategies/index.ts'),
   ]);
   const series = new Map(kernels.map((k) => [k.name, k.patches.map((p) => byName(p, PATCHES, 'patch'))]));

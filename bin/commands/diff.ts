@@ -1,7 +1,7 @@
 /** `compare diff A.json B.json`: what changed between two saved Comparisons. */
 
 import { defineCommand } from '../command.ts';
-import { readComparison } from '../comparison-file.ts';
+import { readComparison } from '../input/comparison-file.ts';
 import { UsageError } from '../io.ts';
 
 /** The `diff` command. */

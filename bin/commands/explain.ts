@@ -1,9 +1,9 @@
 /** `compare explain`: the life of the first faults of one run, step by step. */
-import { findRun } from '../../scenarios/comparison.ts';
+import { findRun } from '../../scenarios/run/comparison.ts';
 import { defineCommand } from '../command.ts';
 import { UsageError } from '../io.ts';
-import { runComparison } from '../run-comparison.ts';
-import { RUN_OPTIONS, select } from '../selection.ts';
+import { runComparison } from '../run/run-comparison.ts';
+import { RUN_OPTIONS, select } from '../run/selection.ts';
 import { verdictCode } from './compare.ts';
 
 const one = { type: 'string', requiresArg: true, demandOption: true } as const;
@@ -29,7 +29,7 @@ export const explain = defineCommand({
       if (io.signal.aborted) return verdictCode(comparison, io);
       throw new UsageError(`${args.scenario} cannot be run under ${args.strategy}`);
     }
-    const { explainText } = await import('../explain-text.ts');
+    const { explainText } = await import('../../reports/findings/explain-text.ts');
     io.out(explainText(run, scenario, strategy, { width: io.columns ?? 80, bold: io.colour }));
     return verdictCode(comparison, io);
   },

@@ -4,10 +4,10 @@ import type { Baseline, GateResult, GateRow } from '../../reports/gate/model.ts'
 import type { Thresholds } from '../../reports/gate/thresholds.ts';
 import type { Scenario } from '../../scenarios/index.ts';
 import { defineCommand } from '../command.ts';
+import { byName } from '../input/mistyped.ts';
 import { type ExitCode, firstLine, type Io, UsageError } from '../io.ts';
-import { byName } from '../names.ts';
-import { type OutputFile, openOutput } from '../output.ts';
-import { createProgress } from '../progress.ts';
+import { type OutputFile, openOutput } from '../output/output.ts';
+import { createProgress } from '../output/progress.ts';
 
 const FORMATS = ['text', 'json', 'md', 'junit', 'github'] as const;
 /** The strategy whose loops tiers 2 and 3 measure: the flagged slot. */
@@ -91,7 +91,7 @@ async function print(
   io: Io,
 ): Promise<ExitCode> {
   const [render, { gateExit }] = await Promise.all([
-    import('../../reports/gate/render.ts'),
+    import('../../reports/gate/gate-text.ts'),
     import('../../reports/gate/judge.ts'),
   ]);
   const as = {
@@ -144,7 +144,7 @@ async function parsed<T>(option: string, path: string, parse: () => T): Promise<
 async function readThresholds(path: string | undefined, io: Io): Promise<Thresholds> {
   const { DEFAULTS, parseThresholds } = await import('../../reports/gate/thresholds.ts');
   if (path === undefined) return DEFAULTS;
-  const { OPS } = await import('../../engine/core/bench/loops.ts');
+  const { OPS } = await import('../../engine/core/batch/loops.ts');
   const value = await readJson('--thresholds', path, io);
   return parsed('--thresholds', path, () => parseThresholds(value, OPS));
 }

@@ -43,7 +43,7 @@ export const list = defineCommand({
       io.out(`${JSON.stringify({ scenarios, strategies, patches }, null, 2)}\n`);
       return 0;
     }
-    const { paragraph } = await import('../text.ts');
+    const { paragraph } = await import('../../reports/print/paragraph.ts');
     const width = Math.max(40, io.columns ?? 80);
     const section = (
       title: string,

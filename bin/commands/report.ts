@@ -1,9 +1,9 @@
 /** `compare report FILE.json`: print a saved Comparison in another format, without running anything. */
-import { brokenClaims } from '../../scenarios/comparison.ts';
+import { brokenClaims } from '../../scenarios/run/comparison.ts';
 import { defineCommand } from '../command.ts';
-import { readComparison } from '../comparison-file.ts';
-import { openOutput } from '../output.ts';
-import { FORMATS, render } from '../render.ts';
+import { readComparison } from '../input/comparison-file.ts';
+import { openOutput } from '../output/output.ts';
+import { FORMATS, render } from '../output/render.ts';
 
 /** The `report` command. */
 export const report = defineCommand({

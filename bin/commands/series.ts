@@ -1,9 +1,9 @@
 /** `compare series`: what each version of the read-only memslot series changes, and each patch left out of it. */
-import type { Comparison } from '../../scenarios/comparison.ts';
+import type { Comparison } from '../../scenarios/run/comparison.ts';
 import type { Strategy } from '../../strategies/index.ts';
 import { defineCommand } from '../command.ts';
-import { runComparison } from '../run-comparison.ts';
-import { commandLine, RUN_OPTIONS, select } from '../selection.ts';
+import { runComparison } from '../run/run-comparison.ts';
+import { commandLine, RUN_OPTIONS, select } from '../run/selection.ts';
 import { verdictCode } from './compare.ts';
 
 const MERGED = 'readonly-memslot';
@@ -39,7 +39,7 @@ export const series = defineCommand({
     if (args.format === 'json') {
       io.out(`${JSON.stringify({ ...versions, overReadonlyMapping: readonly }, null, 2)}\n`);
     } else {
-      const { paragraph } = await import('../text.ts');
+      const { paragraph } = await import('../../reports/print/paragraph.ts');
       const width = io.columns ?? 80;
       const look = { width, color: io.colour };
       const heading = paragraph(SECOND, Math.max(40, width), 0, 0).join('\n');

@@ -1,13 +1,13 @@
 /** Tiers 0 and 1 of this build, measured now: fates and claims of all runs, counters of all hot loops. */
-import { countLoops, type Plant } from '../../engine/core/bench/counters.ts';
-import { createCoreMachine } from '../../engine/core/machine.ts';
+import { countLoops, type Plant } from '../../engine/core/batch/counters.ts';
+import { createCoreMachine } from '../../engine/core/core-machine.ts';
 import { BASELINE_SCHEMA, type Baseline, type Cells, type Metric } from '../../reports/gate/model.ts';
-import type { Comparison } from '../../scenarios/comparison.ts';
 import type { Scenario } from '../../scenarios/index.ts';
-import { compare } from '../../scenarios/runner.ts';
+import type { Comparison } from '../../scenarios/run/comparison.ts';
+import { compare } from '../../scenarios/run/runner.ts';
 import { STRATEGIES, type Strategy } from '../../strategies/index.ts';
 import type { Io } from '../io.ts';
-import { createProgress } from '../progress.ts';
+import { createProgress } from '../output/progress.ts';
 import { version } from '../version.ts';
 
 /** Counters of every hot loop under every strategy. */

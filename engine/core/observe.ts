@@ -18,7 +18,7 @@ import {
   V_MAP,
   walkFault,
   writablePfn,
-} from './kvm/fault-path.ts';
+} from './kvm/fault/fault-path.ts';
 import type { Vcpu } from './kvm/vcpu.ts';
 import { STEP_COUNTS, type Vm, WORDS } from './vm.ts';
 

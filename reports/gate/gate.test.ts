@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { gateAnnotations, gateJunit, gateMarkdown, gateText } from './gate-text.ts';
 import {
   gateExit,
   gateResult,
@@ -8,7 +9,6 @@ import {
   type PairedTimes,
 } from './judge.ts';
 import { BASELINE_SCHEMA, GateInputError, type GateResult, parseBaseline } from './model.ts';
-import { gateAnnotations, gateJunit, gateMarkdown, gateText } from './render.ts';
 import { random } from './stats.ts';
 import { DEFAULTS, parseThresholds, roundsNeeded } from './thresholds.ts';
 

@@ -1,11 +1,11 @@
 /** The rest of the page: what each series touches, the thread's claims, how to read all this, where it comes from. */
 import { DECISION_FUNCTIONS, DECISIONS } from '../../engine/policy.ts';
-import type { StrategyInfo } from '../../scenarios/comparison.ts';
-import { claimsTally, type ThreadClaimResult, VERDICT_WORDS } from '../claims.ts';
-import { html, join, type Markup } from '../escape.ts';
+import type { StrategyInfo } from '../../scenarios/run/comparison.ts';
+import { claimsTally, type ThreadClaimResult, VERDICT_WORDS } from '../findings/claims-text.ts';
 import type { ReportOptions } from '../options.ts';
+import { html, join, type Markup } from '../print/escape.ts';
+import { comparisonDigest, count, plural } from '../print/words.ts';
 import { summarize } from '../summary.ts';
-import { comparisonDigest, count, plural } from '../words.ts';
 import { type Page, table, td, tdNumber } from './parts.ts';
 
 /** The diffstat of every series: which decisions of the kernel it rewrites, and with which patch. */

@@ -1,8 +1,8 @@
 /** The drill-down of each cell: why, the life of its first faults, tables in known shapes, and how to do it again. */
-import type { Comparison, RomWrite, Run, ScenarioInfo } from '../../scenarios/comparison.ts';
-import { html, join, type Markup } from '../escape.ts';
-import { count, totalFaults } from '../words.ts';
-import { livesPicture } from './life.ts';
+import type { Comparison, RomWrite, Run, ScenarioInfo } from '../../scenarios/run/comparison.ts';
+import { html, join, type Markup } from '../print/escape.ts';
+import { count, totalFaults } from '../print/words.ts';
+import { livesPicture } from './life-picture.ts';
 import { filterText, type Page, runsOf, table, tag, td, tdNumber } from './parts.ts';
 
 /** One closed drill-down a cell, by scenario. */

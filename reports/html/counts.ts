@@ -1,7 +1,7 @@
 /** Exact counts, scenario by scenario, with the closed form beside what was measured. */
 import { FAULT_KINDS } from '../../engine/observation.ts';
-import { EXIT_KINDS, type Prediction, type Run, type ScenarioInfo } from '../../scenarios/comparison.ts';
-import { html, join, type Markup } from '../escape.ts';
+import { EXIT_KINDS, type Prediction, type Run, type ScenarioInfo } from '../../scenarios/run/comparison.ts';
+import { html, join, type Markup } from '../print/escape.ts';
 import {
   count,
   hasOperations,
@@ -9,7 +9,7 @@ import {
   stepsPerOperation,
   totalDecisions,
   withArticle,
-} from '../words.ts';
+} from '../print/words.ts';
 import { filterText, type Head, type Page, runsOf, table, tag, td, tdNumber } from './parts.ts';
 
 /** A table a scenario. */

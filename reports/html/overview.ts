@@ -1,8 +1,8 @@
 /** The top of the report: the verdict in words, and the fate matrix in which each cell leads to its drill-down. */
-import { type Fate, findRun } from '../../scenarios/comparison.ts';
-import { html, join, type Markup } from '../escape.ts';
+import { type Fate, findRun } from '../../scenarios/run/comparison.ts';
+import { html, join, type Markup } from '../print/escape.ts';
+import { FATE_WORDS, plural } from '../print/words.ts';
 import { summarize, verdict } from '../summary.ts';
-import { FATE_WORDS, plural } from '../words.ts';
 import { filterText, icon, type Page, tag } from './parts.ts';
 
 /** What came out, in sentences. */

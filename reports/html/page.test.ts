@@ -1,9 +1,9 @@
 /** The HTML report as text: size, sameness, hostile words, ids, and that its policy allows only its own code. */
 import { describe, expect, test } from 'vitest';
-import type { ThreadClaimResult } from '../claims.ts';
+import type { ThreadClaimResult } from '../findings/claims-text.ts';
 import { HOSTILE, SAMPLE_SCENARIOS, sampleComparison } from '../testing.ts';
 import { commandFor } from './cells.ts';
-import { foldRounds, laneOf } from './life.ts';
+import { foldRounds, laneOf } from './life-picture.ts';
 import { renderHtml } from './page.ts';
 import { idsFor } from './parts.ts';
 

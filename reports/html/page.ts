@@ -2,10 +2,10 @@
  * The HTML report: one file, no network, a content security policy that allows exactly its own style and
  * script by their hashes. Same Comparison, same bytes.
  */
-import type { Comparison } from '../../scenarios/comparison.ts';
-import { html, join, Markup } from '../escape.ts';
+import type { Comparison } from '../../scenarios/run/comparison.ts';
 import type { ReportOptions } from '../options.ts';
-import { plural } from '../words.ts';
+import { html, join, Markup } from '../print/escape.ts';
+import { plural } from '../print/words.ts';
 import { provenanceSection, readingSection, seriesSection, threadSection } from './about.ts';
 import { cellsSection } from './cells.ts';
 import { countsSection } from './counts.ts';

@@ -1,7 +1,7 @@
 /** Small pieces that every section of the HTML report uses: icons, tags, permalinks, tables. */
-import type { Comparison, Fate, Run } from '../../scenarios/comparison.ts';
-import { type Hole, html, join, Markup } from '../escape.ts';
-import { FATE_WORDS } from '../words.ts';
+import type { Comparison, Fate, Run } from '../../scenarios/run/comparison.ts';
+import { type Hole, html, join, Markup } from '../print/escape.ts';
+import { FATE_WORDS } from '../print/words.ts';
 
 /** What a section is made from. */
 export interface Page {

@@ -1,10 +1,10 @@
 /** The sections that hold charts: predicted cost, exits by reason, times of this machine. */
 
-import { EXIT_KINDS } from '../../scenarios/comparison.ts';
-import { type Chart, COST_PARTS, costCharts, exitCharts, PALETTE, timingCharts } from '../charts.ts';
-import { html, join, type Markup } from '../escape.ts';
-import { drawCharts } from '../svg.ts';
-import { list, stepGroup, unpricedSteps } from '../words.ts';
+import { EXIT_KINDS } from '../../scenarios/run/comparison.ts';
+import { type Chart, COST_PARTS, costCharts, exitCharts, PALETTE, timingCharts } from '../print/charts.ts';
+import { html, join, type Markup } from '../print/escape.ts';
+import { drawCharts } from '../print/svg.ts';
+import { list, stepGroup, unpricedSteps } from '../print/words.ts';
 import { filterText, type Page } from './parts.ts';
 
 interface Section {

@@ -17,9 +17,16 @@ import {
 import { TLB, TLB_ENTRIES, type Vm } from '../vm.ts';
 import { CPU_EXIT_NPF, CPU_GUEST_PF, CPU_OK, type CpuBus } from '../x86/ports.ts';
 import { CR0_PG, type Regs } from '../x86/regs.ts';
-import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, WALK_OK, WALK_PAGE_FAULT, Walk } from './guest-walk.ts';
-import type { ShadowTables } from './shadow.ts';
-import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from './stage2.ts';
+import {
+  ACCESS_FETCH,
+  ACCESS_READ,
+  ACCESS_WRITE,
+  WALK_OK,
+  WALK_PAGE_FAULT,
+  Walk,
+} from './paging/guest-walk.ts';
+import type { ShadowTables } from './paging/shadow.ts';
+import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from './paging/stage2.ts';
 
 const TLB_MASK = TLB_ENTRIES - 1;
 const FOUR_GIB = 2 ** 32;

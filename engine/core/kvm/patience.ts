@@ -2,7 +2,7 @@
  * How an endless loop is found: by a budget, and by a guest that does not move at all. Both end KVM_RUN as a
  * signal would, with -EINTR.
  */
-import type { Cpu } from '../x86/cpu.ts';
+import type { Cpu } from '../x86/cpu/cpu.ts';
 import { RCX, RDI, type Regs, RSI, RSP } from '../x86/regs.ts';
 
 /** VM exits in a row after which a guest that has not moved is taken for one that never will. */

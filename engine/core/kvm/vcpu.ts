@@ -16,8 +16,8 @@ import type { ExitRecord, VcpuSetup } from '../../machine.ts';
 import type { FaultPolicy } from '../../policy.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
-import { Cpu } from '../x86/cpu.ts';
-import { Emulator } from '../x86/emulator.ts';
+import { Cpu } from '../x86/cpu/cpu.ts';
+import { Emulator } from '../x86/emulator/emulator.ts';
 import {
   CPU_EXIT_BUDGET,
   CPU_EXIT_HLT,
@@ -38,19 +38,19 @@ import {
   PENDING_MMIO,
   PENDING_NONE,
   PENDING_PIO_IN,
-} from './emulate.ts';
-import { KvmEmulateOps } from './emulate-ops.ts';
-import { ExceptionQueue } from './exceptions.ts';
-import { exitSays } from './exit-words.ts';
+} from './emulate/emulate.ts';
+import { KvmEmulateOps } from './emulate/emulate-ops.ts';
+import { ExceptionQueue } from './emulate/exceptions.ts';
+import { MmioState } from './emulate/mmio.ts';
+import { exitSays } from './fault/exit-words.ts';
+import type { LifeRecorder } from './fault/life.ts';
+import { type FaultingVcpu, PageFaults } from './fault/page-fault.ts';
 import { GuestBus } from './guest-bus.ts';
-import { ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
-import type { LifeRecorder } from './life.ts';
-import { MmioState } from './mmio.ts';
-import type { Mmu } from './mmu.ts';
-import { type FaultingVcpu, PageFaults } from './page-fault.ts';
+import { ACCESS_WRITE, WALK_OK } from './paging/guest-walk.ts';
+import type { Mmu } from './paging/mmu.ts';
+import { ShadowTables } from './paging/shadow.ts';
+import { SoftWalk } from './paging/soft-walk.ts';
 import { Patience } from './patience.ts';
-import { ShadowTables } from './shadow.ts';
-import { SoftWalk } from './soft-walk.ts';
 
 /** What a vCPU is made with. */
 export interface VcpuOptions {

@@ -1,0 +1,111 @@
+/** A Comparison read back from a file: checked as a whole, so that a report never trips over half of one. */
+import { z } from 'zod';
+import { FAULT_KINDS } from '../../engine/observation.ts';
+import { DECISIONS } from '../../engine/policy.ts';
+import { COMPARISON_SCHEMA, type Comparison, EXIT_KINDS, FATES } from '../../scenarios/run/comparison.ts';
+import { readJson } from './input.ts';
+
+const count = z.number().nonnegative();
+const counts = <const K extends string>(keys: readonly K[]) => z.record(z.enum(keys), count);
+const texts = z.record(z.string(), z.union([z.number(), z.string()]));
+
+const patch = z.looseObject({
+  name: z.string(),
+  subject: z.string(),
+  source: z.string(),
+  decisions: z.array(z.enum(DECISIONS)),
+});
+
+const strategy = z.looseObject({
+  name: z.string(),
+  cover: z.string(),
+  source: z.string(),
+  layout: z.string(),
+  series: z.array(patch),
+});
+
+const scenario = z.looseObject({
+  name: z.string(),
+  asks: z.string(),
+  operation: z.string(),
+  source: z.string(),
+  params: texts,
+});
+
+const lifeStep = z.looseObject({
+  at: z.string(),
+  says: z.string(),
+  decision: z.enum(DECISIONS).optional(),
+  patch: z.string().optional(),
+  instructions: z.number().optional(),
+});
+
+const life = z.looseObject({
+  rip: z.string(),
+  instruction: z.string(),
+  gpa: z.string(),
+  access: z.enum(['read', 'write', 'fetch']),
+  facts: z.string(),
+  steps: z.array(lifeStep),
+});
+
+const cost = z.looseObject({
+  profile: z.string(),
+  total: z.number(),
+  perOperation: z.number(),
+  byStep: z.record(z.string(), z.number()),
+});
+
+const timing = z.looseObject({ nsPerOp: count, mad: count, samples: count, raw: z.array(z.number()) });
+
+const run = z.looseObject({
+  scenario: z.string(),
+  strategy: z.string(),
+  paging: z.enum(['npt', 'shadow']),
+  engine: z.enum(['core', 'live']),
+  fate: z.enum(FATES),
+  detail: z.string(),
+  finding: z.string().optional(),
+  because: z.string(),
+  exits: counts(EXIT_KINDS),
+  faults: counts(FAULT_KINDS),
+  slotOps: count,
+  romIntact: z.boolean(),
+  operations: count,
+  decisions: counts(DECISIONS),
+  steps: z.record(z.string(), count),
+  stepsPerOperation: count,
+  cost: cost.optional(),
+  timing: timing.optional(),
+  predictions: z.array(
+    z.looseObject({ quantity: z.string(), formula: z.string(), predicted: z.number(), measured: z.number() }),
+  ),
+  claims: z.array(
+    z.looseObject({ claim: z.string(), source: z.string(), holds: z.boolean(), seen: z.string().optional() }),
+  ),
+  life: z.array(life),
+  romWrites: z.array(
+    z.looseObject({ rip: z.string(), gpa: z.string(), data: z.string(), became: z.string() }),
+  ),
+  digest: z.string(),
+});
+
+const comparison = z.looseObject({
+  schema: z.literal(COMPARISON_SCHEMA),
+  version: z.string(),
+  command: z.string(),
+  seed: z.number(),
+  paging: z.enum(['npt', 'shadow']),
+  profile: z.string().optional(),
+  strategies: z.array(strategy),
+  scenarios: z.array(scenario),
+  runs: z.array(run),
+  conformance: z.record(z.string(), z.looseObject({ cases: count, agree: count })).optional(),
+  interrupted: z.boolean().optional(),
+});
+
+/** Reads and checks a Comparison that `compare --format json` wrote. */
+export async function readComparison(path: string, cwd: string): Promise<Comparison> {
+  // The schema is the interface, written once more for values from outside; the types agree by the test beside it.
+  return (await readJson(path, cwd, comparison, 'a Comparison')) as unknown as Comparison;
+}

@@ -1,0 +1,124 @@
+/** Files are written whole or not at all, and a path that cannot be written is found before any work is done. */
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { errorCode, firstLine, UsageError } from '../io.ts';
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'a part of its path is a file',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'it is a folder',
+  ENOSPC: 'the disk is full',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'its links go in a circle',
+};
+
+function refuse(option: string, path: string, error: unknown): UsageError {
+  const reason = REASONS[errorCode(error) ?? ''] ?? firstLine(error);
+  return new UsageError(`${option} ${path}: cannot be written: ${reason}`);
+}
+
+/** A file beside the target that nobody else uses. */
+const temporary = (target: string): string =>
+  join(dirname(target), `.${basename(target).slice(0, 64)}.${randomBytes(6).toString('hex')}.part`);
+
+/** Where a link leads, or the path itself when nothing is there yet. */
+async function follow(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return path;
+    throw error;
+  }
+}
+
+/** A file that will be written at the end. */
+export interface OutputFile {
+  /** As the user gave it, for messages. */
+  readonly path: string;
+  /** Puts the whole text there at once; readers see the old file or the new one. */
+  readonly write: (text: string) => Promise<void>;
+}
+
+/**
+ * Makes sure that `path` can be written, without touching what is there.
+ * Pipes and devices (`/dev/null`) are written straight; a rename would put a file in their place.
+ */
+export async function openOutput(option: string, path: string, cwd: string): Promise<OutputFile> {
+  try {
+    const target = await follow(resolve(cwd, path));
+    const there = await stat(target).catch(() => undefined);
+    if (there?.isDirectory()) throw new UsageError(`${option} ${path}: cannot be written: it is a folder`);
+    if (there && !there.isFile()) return { path, write: (text) => attempt(() => writeFile(target, text)) };
+    // The file itself, if there is one, and the folder: both have to allow it.
+    if (there) await (await open(target, 'r+')).close();
+    const probe = temporary(target);
+    await (await open(probe, 'wx')).close();
+    await rm(probe);
+    return { path, write: (text) => attempt(() => replace(target, text, there?.mode)) };
+  } catch (error) {
+    throw error instanceof UsageError ? error : refuse(option, path, error);
+  }
+
+  async function attempt(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      throw refuse(option, path, error);
+    }
+  }
+}
+
+async function replace(target: string, text: string, mode: number | undefined): Promise<void> {
+  const part = temporary(target);
+  try {
+    await writeFile(part, text, { flag: 'wx' });
+    if (mode !== undefined) await chmod(part, mode & 0o777);
+    await rename(part, target);
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
+}
+
+/** What a folder's own errors mean: they are about the place, not about a file in it. */
+const FOLDER_REASONS: Readonly<Record<string, string>> = {
+  EEXIST: 'a file is in its place',
+  ENOENT: 'no folder can be made there',
+};
+
+/**
+ * Makes a folder and those above it, one call a level. Node's own `recursive` never returns where a parent is there
+ * and says ENOENT all the same, as in /proc.
+ */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if ((await stat(path).catch(() => undefined))?.isDirectory()) return;
+    const above = dirname(path);
+    if (errorCode(error) !== 'ENOENT' || (await stat(above).catch(() => undefined))) throw error;
+    await makeFolder(above);
+    await mkdir(path);
+  }
+}
+
+/** Makes the folder if need be and sees that each of `names` can be written in it. */
+export async function openFolder<const N extends string>(
+  option: string,
+  path: string,
+  cwd: string,
+  names: readonly N[],
+): Promise<Readonly<Record<N, OutputFile>>> {
+  try {
+    await makeFolder(resolve(cwd, path));
+  } catch (error) {
+    const said = FOLDER_REASONS[errorCode(error) ?? ''];
+    throw refuse(option, path, said === undefined ? error : new Error(said));
+  }
+  const files = await Promise.all(names.map(async (n) => [n, await openOutput(option, join(path, n), cwd)]));
+  return Object.fromEntries(files) as Record<N, OutputFile>;
+}

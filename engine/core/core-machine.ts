@@ -1,0 +1,178 @@
+/**
+ * The emulated core as a Machine: a VMM's view of one VM. Deterministic: the same calls give the same events,
+ * the same memory and the same digest.
+ */
+import { PAGE_SHIFT, PAGE_SIZE } from '../abi.ts';
+import type {
+  BackingSpec,
+  DirtyLog,
+  ExitRecord,
+  Machine,
+  MappingSpec,
+  MemoryRegion,
+  Paging,
+  VcpuRegs,
+  VcpuSetup,
+} from '../machine.ts';
+import type { Life, Observation } from '../observation.ts';
+import type { Patch } from '../policy.ts';
+import { AddressSpace } from './host/address-space.ts';
+import { compileSeries } from './kvm/fault/fault-path.ts';
+import { LifeRecorder } from './kvm/fault/life.ts';
+import { Mmu } from './kvm/paging/mmu.ts';
+import { Vcpu } from './kvm/vcpu.ts';
+import { observe } from './observe.ts';
+import { EV_HOST, Vm } from './vm.ts';
+
+/** What a core machine is made of. */
+export interface CoreOptions {
+  /** Patches in order, onto the base. */
+  readonly series: readonly Patch[];
+  readonly paging?: Paging;
+  /**
+   * Guest instructions one `run()` may take before the guest counts as endless; a VM exit weighs as much as
+   * 64 of them.
+   */
+  readonly budget?: number;
+  /**
+   * A local APIC in the kernel, and so asynchronous page faults while the guest has interrupts on. Without it, as
+   * recorded, KVM waits for the disk instead. The APIC itself is not modelled: HLT still leaves.
+   */
+  readonly irqchip?: boolean;
+  /** Faults whose life is kept for `life()`; 0 where only the outcome counts. */
+  readonly lives?: number;
+}
+
+/** Enough to see every kind of fault of a small guest once. */
+const DEFAULT_LIVES = 16;
+/** Some seconds of a guest that never leaves. */
+const DEFAULT_BUDGET = 2 ** 27;
+
+/** Makes a machine of the emulated core. */
+export function createCoreMachine(options: CoreOptions): CoreMachine {
+  return new CoreMachine(options);
+}
+
+/** The emulated core. */
+export class CoreMachine implements Machine {
+  readonly engine = 'core';
+  readonly exit: ExitRecord = {
+    reason: 0,
+    physAddr: 0,
+    len: 0,
+    isWrite: false,
+    data: new Uint8Array(8),
+    port: 0,
+    suberror: 0,
+  };
+  readonly vm: Vm;
+  readonly mmu: Mmu;
+  readonly vcpu: Vcpu;
+  readonly #host: AddressSpace;
+  readonly #life: LifeRecorder;
+  readonly #series: readonly Patch[];
+
+  constructor(options: CoreOptions) {
+    const { policy, verdicts } = compileSeries(options.series);
+    this.vm = new Vm(verdicts);
+    this.#host = new AddressSpace(this.vm);
+    this.mmu = new Mmu(this.vm, this.#host, (options.paging ?? 'npt') === 'npt');
+    this.#life = new LifeRecorder(options.series, this.vm, options.lives ?? DEFAULT_LIVES);
+    this.#series = options.series;
+    this.vcpu = new Vcpu(this.mmu, this.exit, policy, this.#life, {
+      budget: options.budget ?? DEFAULT_BUDGET,
+      irqchip: options.irqchip ?? false,
+    });
+  }
+
+  createBacking(spec: BackingSpec): number {
+    return this.#host.createBacking(spec);
+  }
+
+  mmap(spec: MappingSpec): number {
+    const hvn = this.#host.mmap(spec);
+    return hvn < 0 ? hvn : hvn * PAGE_SIZE;
+  }
+
+  munmap(hva: number): number {
+    return this.#hostCall(1, hva, this.#host.munmap(hva / PAGE_SIZE));
+  }
+
+  mprotect(hva: number, bytes: number, prot: number): number {
+    return this.#hostCall(2 + prot, hva, this.#host.mprotect(hva / PAGE_SIZE, bytes / PAGE_SIZE, prot));
+  }
+
+  madviseDontneed(hva: number, bytes: number): number {
+    return this.#hostCall(8, hva, this.#host.dontneed(hva / PAGE_SIZE, bytes / PAGE_SIZE));
+  }
+
+  dropPageCache(backing: number): number {
+    return this.#hostCall(9, backing, this.#host.dropPageCache(backing));
+  }
+
+  #hostCall(what: number, where: number, ret: number): number {
+    this.vm.record(EV_HOST, what, Math.floor(where / PAGE_SIZE), ret);
+    return ret;
+  }
+
+  residentPages(hva: number): number {
+    return this.#host.residentPages(hva / PAGE_SIZE);
+  }
+
+  poke(backing: number, offset: number, bytes: Uint8Array): void {
+    for (let i = 0; i < bytes.length; ) {
+      const at = offset + i;
+      const frame = this.#host.aliasFrame(backing, Math.floor(at / PAGE_SIZE));
+      if (frame < 0) return;
+      const n = Math.min(bytes.length - i, PAGE_SIZE - (at % PAGE_SIZE));
+      this.vm.mem.set(bytes.subarray(i, i + n), (frame << PAGE_SHIFT) + (at % PAGE_SIZE));
+      this.vm.touchCode(frame);
+      i += n;
+    }
+  }
+
+  peek(backing: number, offset: number, length: number): Uint8Array {
+    const out = new Uint8Array(length);
+    for (let i = 0; i < length; ) {
+      const at = offset + i;
+      const frame = this.#host.peekFrame(backing, Math.floor(at / PAGE_SIZE));
+      const n = Math.min(length - i, PAGE_SIZE - (at % PAGE_SIZE));
+      const from = (frame << PAGE_SHIFT) + (at % PAGE_SIZE);
+      out.set(this.vm.mem.subarray(from, from + n), i);
+      i += n;
+    }
+    return out;
+  }
+
+  setUserMemoryRegion(region: MemoryRegion): number {
+    return this.mmu.slots.set(region);
+  }
+
+  getDirtyLog(slot: number): DirtyLog {
+    return this.mmu.slots.getDirtyLog(slot);
+  }
+
+  setupVcpu(setup: VcpuSetup): void {
+    this.vcpu.setup(setup);
+  }
+
+  getRegs(): VcpuRegs {
+    return this.vcpu.regs.read();
+  }
+
+  setRip(rip: number): void {
+    this.vcpu.regs.rip = rip;
+  }
+
+  run(): number {
+    return this.vcpu.run();
+  }
+
+  observe(): Observation {
+    return observe(this.vcpu, this.#host, this.#series);
+  }
+
+  life(limit: number): readonly Life[] {
+    return this.#life.lives(limit);
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * __direct_pte_prefetch(): in its own (not the TDP) MMU KVM maps up to seven neighbours of a page it just mapped,
+ * if the host has them mapped writable. The TDP MMU has no such thing, so nested guests take a fault a page.
+ */
+import { GFN_LIMIT } from '../../../abi.ts';
+import { F_PTE_WRITE, F_WRITE } from '../../../facts.ts';
+import { V_ACTION, V_FAULT_IN, V_HVA_OK, V_MAP, V_WRITABLE } from '../fault/fault-path.ts';
+import { slotRecordOf } from '../slots/gfn-index.ts';
+import { SLOT_DIRTY } from '../slots/memslots.ts';
+import type { Mmu } from './mmu.ts';
+import { SPTE_PRESENT, spteOf } from './stage2.ts';
+
+/** Entries looked at, aligned: `PTE_PREFETCH_NUM`. */
+const PTE_PREFETCH_NUM = 8;
+
+/** The table that neighbours are put into. */
+export interface PrefetchInto {
+  /** The table's entries may be writable (`sp->role.access`). */
+  readonly writable: boolean;
+  /** There is an entry for the frame already. */
+  has(gfn: number): boolean;
+  /** Makes one, from a V_MAP verdict whose frame is in `mmu.frame`. */
+  map(gfn: number, verdict: number): void;
+}
+
+/** Stage 2 itself: the table of a guest without paging. */
+export const intoStage2 = (mmu: Mmu): PrefetchInto => ({
+  writable: true,
+  has: (gfn) => (spteOf(mmu.vm, gfn) & SPTE_PRESENT) !== 0,
+  map: (gfn, verdict) => mmu.map(gfn, verdict),
+});
+
+/** Maps the neighbours of `gfn`; a run of pages ends at the first that the host cannot give at once. */
+export function directPtePrefetch(mmu: Mmu, gfn: number, into: PrefetchInto): void {
+  const first = gfn & ~(PTE_PREFETCH_NUM - 1);
+  let failed = false;
+  for (let g = first; g < Math.min(first + PTE_PREFETCH_NUM, GFN_LIMIT) && !failed; g++) {
+    if (!into.has(g)) failed = !prefetchOne(mmu, g, into);
+  }
+}
+
+/** One page of gfn_to_page_many_atomic(): no slot, a logged slot, or a page the host has not writable end it. */
+function prefetchOne(mmu: Mmu, gfn: number, into: PrefetchInto): boolean {
+  const record = slotRecordOf(mmu.vm, gfn);
+  if (record === 0 || (into.writable && mmu.vm.h[record + SLOT_DIRTY] !== 0)) return false;
+  const word = mmu.wordOf(gfn, F_WRITE);
+  const verdict = mmu.vm.verdicts[word]!;
+  if ((word & F_PTE_WRITE) === 0 || (verdict & V_HVA_OK) === 0) return false;
+  if ((verdict & V_ACTION) !== V_MAP || (verdict & V_FAULT_IN) !== 0) return false;
+  mmu.frame = mmu.mappedFrame(gfn);
+  into.map(gfn, into.writable ? verdict : verdict & ~V_WRITABLE);
+  return true;
+}

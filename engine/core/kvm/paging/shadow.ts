@@ -1,0 +1,175 @@
+/**
+ * Shadow page tables (`npt=0`): the processor walks tables that KVM keeps, by linear page. A miss is an
+ * intercepted #PF; KVM walks the guest's tables itself, sets their accessed and dirty bits where it can, and
+ * either makes an entry or gives the fault to the guest.
+ *
+ * Ours is one flat map that is emptied whenever anything below it changes, where the kernel keeps a page per
+ * guest table and syncs it; what a guest can observe is the same, the number of later faults is not.
+ * Source: arch/x86/kvm/mmu/paging_tmpl.h of Linux 6.1.
+ */
+import { F_WRITE } from '../../../facts.ts';
+import { STEP_INDEX } from '../../../steps.ts';
+import type { Regs } from '../../x86/regs.ts';
+import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_MAP, V_WRITABLE } from '../fault/fault-path.ts';
+import { ACCESS_READ, ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
+import { type Mmu, PF_EFAULT, PF_EMULATE, PF_FIXED, PF_RETRY } from './mmu.ts';
+import { directPtePrefetch } from './prefetch.ts';
+import type { SoftWalk } from './soft-walk.ts';
+import { MMIO_GEN_MASK, SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE } from './stage2.ts';
+
+/** The guest's own tables refuse the access: it gets the #PF (FNAME(page_fault)()). */
+export const PF_INJECT = 4;
+
+/** An entry, by linear page. */
+interface ShadowEntry {
+  readonly spte: number;
+  readonly gfn: number;
+  /** The guest's tables let it be written, its dirty bit included. */
+  readonly writable: boolean;
+}
+
+/** The shadow tables of one vCPU. */
+export class ShadowTables {
+  readonly #mmu: Mmu;
+  readonly #regs: Regs;
+  readonly #walk: SoftWalk;
+  readonly #entries = new Map<number, ShadowEntry>();
+  /** Direct shadow pages of the guest's large pages, by 2 MiB region: whether their entries may be writable. */
+  readonly #regions = new Map<number, boolean>();
+  /** Guest frames that hold the guest's page tables: writes to them are emulated. */
+  readonly #tracked = new Set<number>();
+
+  /** The last fault was a store to a table of its own translation (`write_fault_to_shadow_pgtable`). */
+  writesOwnTable = false;
+
+  constructor(mmu: Mmu, regs: Regs, walk: SoftWalk) {
+    this.#mmu = mmu;
+    this.#regs = regs;
+    this.#walk = walk;
+    mmu.onZap = () => this.clear();
+    mmu.onWriteProtect = (gfn, npages) => this.#writeProtect(gfn, npages);
+  }
+
+  /** The entry of a linear page, 0 if there is none. */
+  entry(page: number): number {
+    return this.#entries.get(page)?.spte ?? 0;
+  }
+
+  /** Forgets every entry. */
+  clear(): void {
+    this.#entries.clear();
+    this.#regions.clear();
+    this.#mmu.vm.flushTlb();
+  }
+
+  /** kvm_mmu_slot_remove_write_access() over the rmap: entries stay, write access goes. */
+  #writeProtect(gfn: number, npages: number): void {
+    for (const [page, entry] of this.#entries) {
+      if (entry.gfn < gfn || entry.gfn >= gfn + npages) continue;
+      this.#entries.set(page, { ...entry, spte: entry.spte & ~SPTE_WRITE });
+    }
+    this.#mmu.vm.flushTlb();
+  }
+
+  /** kvm_page_track_write(): KVM wrote guest memory; if it was a table, what was shadowed of it is stale. */
+  onGuestWrite(gfn: number): void {
+    if (this.#tracked.has(gfn)) this.clear();
+  }
+
+  /** kvm_mmu_unprotect_page(): what was shadowed of this frame goes, and the guest may write it. */
+  unprotect(gfn: number): void {
+    if (this.#tracked.delete(gfn)) this.clear();
+  }
+
+  /** FNAME(page_fault)(): PF_FIXED, PF_EMULATE, PF_RETRY, PF_INJECT or PF_EFAULT. */
+  pageFault(linear: number, write: boolean): number {
+    const walk = this.#walk;
+    this.#mmu.vm.count(STEP_INDEX['guest-walk']);
+    if (walk.walk(this.#regs, linear, write ? ACCESS_WRITE : ACCESS_READ) !== WALK_OK) return PF_INJECT;
+    // The walk could not store an accessed or dirty bit: the entry it verifies (FNAME(gpte_changed)()) is not the
+    // one it means to have made, so the guest is entered again, and faults again.
+    if (walk.skippedBits) return PF_RETRY;
+    const gfn = Math.floor(walk.gpa / 4096);
+    this.writesOwnTable = false;
+    for (let i = 0; i < walk.levels; i++) {
+      this.#tracked.add(walk.tables[i]!);
+      this.writesOwnTable ||= write && walk.tables[i] === gfn;
+    }
+    if (write && this.#tracked.has(gfn)) return PF_EMULATE;
+    return this.#map(linear, gfn, write);
+  }
+
+  #map(linear: number, gfn: number, write: boolean): number {
+    const mmu = this.#mmu;
+    const verdict = mmu.resolve(gfn, write ? F_WRITE : 0);
+    const page = Math.floor(linear / 4096);
+    const writable = this.#mayWrite(write);
+    switch (verdict & V_ACTION) {
+      case V_MAP:
+        if (this.#walk.levels === 4) this.#install(page, gfn, verdict, writable);
+        else this.#mapLarge(page, gfn, verdict, writable);
+        return PF_FIXED;
+      case V_EMULATE:
+        return PF_EMULATE;
+      case V_EMULATE_MMIO: {
+        mmu.cacheMmio(linear, gfn, writable);
+        const spte = SPTE_MMIO | ((mmu.generation & MMIO_GEN_MASK) << SPTE_FRAME_SHIFT);
+        this.#entries.set(page, { spte, gfn, writable });
+        mmu.vm.flushTlb();
+        return PF_EMULATE;
+      }
+      case V_EFAULT:
+        return PF_EFAULT;
+      default:
+        return PF_RETRY;
+    }
+  }
+
+  #install(page: number, gfn: number, verdict: number, writable: boolean): void {
+    const allowed = writable && !this.#tracked.has(gfn) ? verdict : verdict & ~V_WRITABLE;
+    this.#entries.set(page, { spte: this.#mmu.makeSpte(gfn, allowed), gfn, writable });
+    this.#mmu.vm.count(STEP_INDEX['stage2-map']);
+  }
+
+  /**
+   * A large page of the guest over small ones of the host has a direct shadow page of its own, with one access for
+   * all its entries: validate_direct_spte() drops it when the guest's dirty bit changes that. Neighbours are
+   * prefetched into it.
+   */
+  #mapLarge(page: number, gfn: number, verdict: number, writable: boolean): void {
+    const region = Math.floor(page / 512);
+    const before = this.#regions.get(region);
+    if (before !== undefined && before !== writable) this.#dropRegion(region);
+    this.#regions.set(region, writable);
+    this.#install(page, gfn, verdict, writable);
+    const apart = page - gfn;
+    directPtePrefetch(this.#mmu, gfn, {
+      writable,
+      has: (g) => (this.entry(g + apart) & SPTE_PRESENT) !== 0,
+      map: (g, v) => this.#install(g + apart, g, v, writable),
+    });
+  }
+
+  #dropRegion(region: number): void {
+    for (const page of this.#entries.keys())
+      if (Math.floor(page / 512) === region) this.#entries.delete(page);
+    this.#mmu.vm.flushTlb();
+  }
+
+  /**
+   * protect_clean_gpte(): a read of a page whose guest dirty bit is clear must not let writes through, or the
+   * bit would never be set.
+   */
+  #mayWrite(write: boolean): boolean {
+    return write || (this.#walk.leafDirty && this.#walk.leafWritable);
+  }
+
+  /** handle_mmio_page_fault(): caches what an MMIO entry says; false if there is none, or it is stale. */
+  mmioPageFault(linear: number): boolean {
+    const entry = this.#entries.get(Math.floor(linear / 4096));
+    if (entry === undefined || (entry.spte & SPTE_MMIO) === 0) return false;
+    if (entry.spte >>> SPTE_FRAME_SHIFT !== (this.#mmu.generation & MMIO_GEN_MASK)) return false;
+    this.#mmu.cacheMmio(linear, entry.gfn, entry.writable);
+    return true;
+  }
+}

@@ -1,0 +1,36 @@
+/** JUnit XML: a suite a scenario, a test case a strategy, failed when a claim about it is broken. */
+import type { Comparison, Run } from '../../scenarios/run/comparison.ts';
+import { escapeMarkup } from '../print/escape.ts';
+import { stepsPerOperation } from '../print/words.ts';
+
+/** For a CI server. A run about which nothing is claimed is skipped, so that it cannot pass by silence. */
+export function renderJunit(c: Comparison): string {
+  const suites = c.scenarios.map((s) => {
+    const runs = c.runs.filter((r) => r.scenario === s.name);
+    return `${open('testsuite', s.name, runs)}\n${runs.map(testcase).join('')}  </testsuite>\n`;
+  });
+  return `<?xml version="1.0" encoding="UTF-8"?>\n${open('testsuites', `faultline ${c.version}`, c.runs).trimStart()}\n${suites.join('')}</testsuites>\n`;
+}
+
+function open(tag: string, name: string, runs: readonly Run[]): string {
+  const failures = runs.filter(broken).length;
+  const skipped = runs.filter((r) => r.claims.length === 0).length;
+  return `  <${tag} name="${escapeMarkup(name)}" tests="${runs.length}" failures="${failures}" errors="0" skipped="${skipped}">`;
+}
+
+const broken = (r: Run): boolean => r.claims.some((x) => !x.holds);
+
+function testcase(r: Run): string {
+  const failures = r.claims
+    .filter((x) => !x.holds)
+    .map(
+      (x) =>
+        `      <failure type="BrokenClaim" message="${escapeMarkup(x.claim)}">seen: ${escapeMarkup(x.seen ?? 'something else')} (${escapeMarkup(x.source)})</failure>\n`,
+    );
+  const skipped =
+    r.claims.length === 0 ? '      <skipped message="nothing is claimed about this run"/>\n' : '';
+  return `    <testcase classname="faultline.${escapeMarkup(r.scenario)}" name="${escapeMarkup(r.strategy)}" assertions="${r.claims.length}">
+${failures.join('')}${skipped}      <system-out>${escapeMarkup(`${r.fate}: ${r.detail}. ${r.because} Steps per operation: ${stepsPerOperation(r)}. Digest ${r.digest}.`)}</system-out>
+    </testcase>
+`;
+}

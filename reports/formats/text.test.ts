@@ -1,0 +1,188 @@
+/** The terminal table and the text formats: what a reader, a spreadsheet and a CI server rely on. */
+import stringWidth from 'string-width';
+import { describe, expect, test } from 'vitest';
+import { STEPS } from '../../engine/steps.ts';
+import type { Comparison } from '../../scenarios/run/comparison.ts';
+import { RENDERERS } from '../index.ts';
+import { count, medianInterval, perOperation, stepGroup, unpricedSteps } from '../print/words.ts';
+import { HOSTILE, SAMPLE_SCENARIOS, sampleComparison } from '../testing.ts';
+import { CSV_COLUMNS, renderCsv } from './csv.ts';
+import { githubAnnotations, githubSummary } from './github.ts';
+import { renderJunit } from './junit.ts';
+import { renderKtap } from './ktap.ts';
+import { renderMarkdown } from './markdown.ts';
+import { renderText } from './text.ts';
+
+const full = { cost: true, timing: true, broken: true };
+const samples = {
+  one: sampleComparison(full),
+  all: sampleComparison({ ...full, scenarios: SAMPLE_SCENARIOS }),
+  hostile: sampleComparison({ ...full, hostile: true, strategies: ['coexist', HOSTILE, '测试'.repeat(30)] }),
+  few: sampleComparison({ scenarios: ['rom-write', 'rom-read'], strategies: ['coexist', 'private-cow'] }),
+} satisfies Readonly<Record<string, Comparison>>;
+
+/** Control and bidi characters, but for the newline that ends a line. */
+const ESCAPE = String.fromCharCode(27);
+const ACTIVE = /[\p{Cc}\p{Cf}]/u;
+
+describe('the table', () => {
+  test.each([40, 60, 72, 80, 100, 200])('no line is wider than %i columns', (width) => {
+    for (const c of Object.values(samples)) {
+      for (const line of renderText(c, { width }).split('\n')) {
+        expect(stringWidth(line), line).toBeLessThanOrEqual(width);
+        expect(line).not.toMatch(ACTIVE);
+      }
+    }
+  });
+
+  test('one scenario fits on one block when the terminal is wide, and nothing is lost when it is not', () => {
+    const rows = (width: number): number =>
+      renderText(sampleComparison(full), { width })
+        .split('\n')
+        .filter((l) => l.startsWith('no-slot-mmio ')).length;
+    expect(rows(140)).toBe(1);
+    expect(rows(80)).toBe(2);
+    for (const word of ['fate', 'crash', 'exits', 'faults', 'ROM', 'steps', 'insns', 'ns'])
+      expect(renderText(sampleComparison(full))).toContain(word);
+  });
+
+  test('colour only adds: without the escapes the text is the same', () => {
+    const plain = renderText(sampleComparison(full));
+    const coloured = renderText(sampleComparison(full), { color: true });
+    expect(coloured).not.toBe(plain);
+    expect(coloured.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')).toBe(plain);
+  });
+
+  test('a broken claim says what was claimed and what was seen', () => {
+    const text = renderText(sampleComparison({ broken: true }));
+    expect(text).toContain('BROKEN rom-write / coexist: no exits; seen: 1,000 exits');
+    expect(text).toContain('1 of 13 claims is broken.');
+  });
+
+  test('several scenarios begin with a matrix of fates', () => {
+    const text = renderText(sampleComparison({ scenarios: ['rom-read', 'rom-write'] }));
+    expect(text).toMatch(/rom-write +EFA EFA ok/);
+    expect(text).toContain('C gup-nowait-reasons');
+  });
+
+  test('an interrupted and an empty comparison say so', () => {
+    const c = sampleComparison();
+    const part = { ...c, interrupted: true, runs: c.runs.slice(0, 3) };
+    expect(renderText(part)).toContain('Interrupted: 3 of 12 cells.');
+    for (const render of Object.values(RENDERERS)) expect(render({ ...c, runs: [] })).toBeTruthy();
+  });
+});
+
+describe('csv', () => {
+  /** A small reader of RFC 4180, so that the writer does not judge itself. */
+  function parse(text: string): string[][] {
+    const rows: string[][] = [[]];
+    for (const [, quoted, bare, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\n]*))(,|\n)/g)) {
+      rows.at(-1)?.push(quoted === undefined ? (bare ?? '') : quoted.replaceAll('""', '"'));
+      if (end === '\n') rows.push([]);
+    }
+    return rows.slice(0, -1);
+  }
+
+  test('every row has every column, and the numbers come back', () => {
+    const c = sampleComparison(full);
+    const [head, ...rows] = parse(renderCsv(c));
+    expect(head).toEqual([...CSV_COLUMNS]);
+    for (const row of rows) expect(row).toHaveLength(CSV_COLUMNS.length);
+    const value = (fact: string): string | undefined =>
+      rows.find((r) => r[1] === 'coexist' && r[4] === fact)?.[6];
+    expect(value('exits.mmio-write')).toBe('1000');
+    expect(value('fate')).toBe('ok');
+    expect(value('timing.median')).toBe(
+      String(c.runs.find((r) => r.strategy === 'coexist')?.timing?.nsPerOp),
+    );
+  });
+
+  test('no cell begins like a formula', () => {
+    const c = samples.hostile;
+    for (const row of parse(renderCsv(c)))
+      for (const cell of row) if (!/^-?[\d.]+$/.test(cell)) expect(cell).not.toMatch(/^[=+@\t\r-]/);
+  });
+});
+
+describe('machines that read reports', () => {
+  test('junit is well formed and counts its cases', () => {
+    for (const c of Object.values(samples)) {
+      const xml = renderJunit(c);
+      const open: string[] = [];
+      for (const [, end, name = '', self] of xml.matchAll(/<(\/?)([a-z-]+)(?: [a-z]+="[^"<]*")*(\/?)>/g)) {
+        if (end === '/') expect(open.pop()).toBe(name);
+        else if (self !== '/') open.push(name);
+      }
+      expect(open).toEqual([]);
+      expect(xml.replaceAll(/<[^>]*>/g, '').replaceAll(/&(amp|lt|gt|quot|#39);/g, '')).not.toMatch(/[<>&]/);
+      expect(xml.match(/<testcase /g)).toHaveLength(c.runs.length);
+      expect(xml.match(/<failure /g) ?? []).toHaveLength(
+        c.runs.filter((r) => r.claims.some((x) => !x.holds)).length,
+      );
+    }
+  });
+
+  test('ktap has a plan for every level and a result for every number of it', () => {
+    for (const c of Object.values(samples)) {
+      const lines = renderKtap(c).trimEnd().split('\n');
+      expect(lines.slice(0, 2)).toEqual(['KTAP version 1', `1..${c.scenarios.length}`]);
+      const top = lines.filter((l) => /^(not )?ok /.test(l)).map((l) => Number(/\d+/.exec(l)?.[0]));
+      expect(top).toEqual(c.scenarios.map((_, i) => i + 1));
+      expect(lines.filter((l) => /^ {2}(not )?ok /.test(l))).toHaveLength(c.runs.length);
+      for (const line of lines)
+        expect(line).toMatch(/^( {2})?(KTAP version 1|1\.\.\d+|# |(not )?ok \d+ [^#]*( # SKIP .*)?$)/);
+    }
+  });
+
+  test('a run without claims is skipped, not passed', () => {
+    const c = sampleComparison({ strategies: ['coexist'] });
+    const silent = { ...c, runs: c.runs.map((r) => ({ ...r, claims: [] })) };
+    expect(renderKtap(silent)).toContain('ok 1 rom-write # SKIP');
+    expect(renderJunit(silent)).toContain('<skipped ');
+  });
+
+  test('markdown keeps to 72 columns and has a block to paste', () => {
+    for (const c of Object.values(samples)) {
+      const lines = renderMarkdown(c).split('\n');
+      // A name in a heading cannot be broken; everything else is.
+      for (const line of lines.filter((l) => !l.startsWith('## ')))
+        expect(stringWidth(line.replaceAll(/\\(?=[\\`*_[\]<>|#!~])/g, '')), line).toBeLessThanOrEqual(76);
+      expect(lines).toContain('Testing:');
+      expect(lines.filter((l) => l.startsWith('```')).length % 2).toBe(0);
+    }
+    for (const line of renderMarkdown(sampleComparison(full)).split('\n'))
+      expect(stringWidth(line), line).toBeLessThanOrEqual(72);
+  });
+
+  test('github gets one annotation a broken claim, on one line', () => {
+    const c = samples.hostile;
+    const lines = githubAnnotations(c).trimEnd().split('\n');
+    expect(lines).toHaveLength(c.runs.flatMap((r) => r.claims.filter((x) => !x.holds)).length);
+    for (const line of lines) expect(line).toMatch(/^::error title=[^:,]*::/);
+    expect(githubSummary(c)).toContain('| rom-write |');
+  });
+});
+
+test('same Comparison, same bytes, in every format', async () => {
+  for (const render of Object.values(RENDERERS)) {
+    expect(await render(sampleComparison(full))).toBe(await render(structuredClone(sampleComparison(full))));
+  }
+});
+
+test('every step of the engine has a colour, and a step without a price is named', () => {
+  for (const step of STEPS) expect(stepGroup(step), step).not.toBe('other');
+  const c = sampleComparison({ cost: true, strategies: ['coexist'] });
+  expect(unpricedSteps(c.runs)).toEqual(['mmio-exit']);
+  expect(renderText(c, { width: 140 })).toContain('without mmio-exit, for which it has no price');
+});
+
+test('numbers are written without a locale', () => {
+  expect(count(1234567)).toBe('1,234,567');
+  expect(count(-1234.5)).toBe('-1,234.5');
+  expect(count(Number.NaN)).toBe('?');
+  expect(perOperation(12.345)).toBe('12.3');
+  expect(perOperation(0.01234)).toBe('0.012');
+  const { low, high } = medianInterval({ nsPerOp: 5, mad: 1, samples: 9, raw: [9, 8, 7, 6, 5, 4, 3, 2, 1] });
+  expect([low, high]).toEqual([2, 8]);
+});

@@ -1,0 +1,174 @@
+/**
+ * The vocabulary of all reports: one word, one icon and one explanation for each fate, exit and fault, and
+ * how numbers are written. A report never invents its own names for these.
+ */
+import type { FaultKind } from '../../engine/observation.ts';
+import type { Comparison, ExitKind, Fate, Run, Timing } from '../../scenarios/run/comparison.ts';
+
+/** How a fate is shown. */
+export interface FateWords {
+  /** One character beside the word, never alone. */
+  readonly icon: string;
+  readonly word: string;
+  /** At most three letters, for a matrix in a narrow terminal. */
+  readonly code: string;
+  /** What it means, for a legend. */
+  readonly says: string;
+  /** The VM is gone, by KVM's doing. */
+  readonly crash: boolean;
+}
+
+/** Every fate, in words. */
+export const FATE_WORDS: Readonly<Record<Fate, FateWords>> = {
+  ok: { icon: '✓', word: 'ok', code: 'ok', crash: false, says: 'guest finished, ROM holds what it should' },
+  efault: { icon: '✗', word: 'EFAULT', code: 'EFA', crash: true, says: 'KVM_RUN gave -EFAULT: VM crashed' },
+  'internal-error': {
+    icon: '!',
+    word: 'internal error',
+    code: 'INT',
+    crash: true,
+    says: 'KVM_EXIT_INTERNAL_ERROR: VM crashed',
+  },
+  livelock: {
+    icon: '∞',
+    word: 'livelock',
+    code: 'LIV',
+    crash: false,
+    says: 'guest makes no progress: found by a bound',
+  },
+  shutdown: { icon: '▼', word: 'shutdown', code: 'SHU', crash: true, says: 'triple fault: VM shut down' },
+  refused: { icon: '–', word: 'refused', code: 'REF', crash: false, says: 'a call of the VMM was refused' },
+  corrupt: { icon: '≠', word: 'corrupt', code: 'COR', crash: false, says: 'ROM changed, or was read wrong' },
+};
+
+/** Exits as column heads; a space is where a narrow head may break. */
+export const EXIT_HEADS: Readonly<Record<ExitKind, string>> = {
+  'mmio-read': 'mmio read',
+  'mmio-write': 'mmio write',
+  io: 'io',
+  hlt: 'hlt',
+  'internal-error': 'int. error',
+  shutdown: 'shut down',
+  efault: '-E FAULT',
+};
+
+/** Faults as column heads. */
+export const FAULT_HEADS: Readonly<Record<FaultKind, string>> = {
+  fixed: 'fixed',
+  emulate: 'emul.',
+  retry: 'retry',
+  mmio: 'mmio',
+  async: 'async',
+  error: 'error',
+  guest: 'guest',
+};
+
+/** Steps of work that belong together, for pictures: a reader can tell eight colours apart, not twenty. */
+const STEP_PATTERNS: readonly (readonly [group: string, steps: RegExp])[] = [
+  ['guest–kernel switch', /^(world-switch|inject|halt|pio)$/],
+  ['userspace round trip', /^(syscall|userspace-|mmio-|error-exit)/],
+  ['page fault', /^(page-fault|fast-page-fault|guest-walk)/],
+  ['get_user_pages', /^gup-/],
+  ['host memory', /^host-/],
+  ['stage-2 entries', /^(stage2-|dirty-)/],
+  ['emulator', /^emulate-/],
+  ['memory slots', /^slot-/],
+];
+
+/** The groups' names. */
+export const STEP_GROUPS: readonly string[] = STEP_PATTERNS.map(([group]) => group);
+
+/** The group a step belongs to; `other` for a step this program does not know. */
+export const stepGroup = (step: string): string =>
+  STEP_PATTERNS.find(([, steps]) => steps.test(step))?.[0] ?? 'other';
+
+/** Steps that were done but that the cost profile has no price for: what a prediction leaves out. */
+export function unpricedSteps(runs: readonly Run[]): string[] {
+  const unpriced = runs.flatMap((r) =>
+    Object.keys(r.steps).filter((s) => r.cost && (r.steps[s] ?? 0) > 0 && r.cost.byStep[s] === undefined),
+  );
+  return [...new Set(unpriced)].toSorted();
+}
+
+/** A whole number with commas: 32,744. */
+export function count(n: number): string {
+  if (!Number.isFinite(n)) return '?';
+  return String(n).replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','));
+}
+
+/** A number per operation: exact when it is short, else three digits after the point at most. */
+export function perOperation(n: number): string {
+  if (!Number.isFinite(n)) return '?';
+  const size = Math.abs(n);
+  const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+  return count(Number(n.toFixed(digits)));
+}
+
+/**
+ * Does "per operation" mean anything for this run? A VM that died on the way, or loops until somebody's patience
+ * ends, has spent its work on that.
+ */
+export const hasOperations = (run: Run): boolean =>
+  run.operations > 0 && (run.fate === 'ok' || run.fate === 'corrupt');
+
+/** Steps per operation; a dash where there is no such thing. */
+export const stepsPerOperation = (run: Run): string =>
+  hasOperations(run) ? perOperation(run.stepsPerOperation) : '–';
+
+/** `a store`, `an access`. */
+export const withArticle = (noun: string): string => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
+
+/** Did the VM crash, that is: did KVM end it? */
+export const crashed = (run: Run): boolean => FATE_WORDS[run.fate].crash;
+
+/** `1 claim`, `2 claims`. */
+export const plural = (n: number, noun: string, nouns = `${noun}s`): string =>
+  `${count(n)} ${n === 1 ? noun : nouns}`;
+
+/** `a, b and c`. */
+export function list(words: readonly string[]): string {
+  if (words.length < 2) return words.join('');
+  return `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+}
+
+/** Faults of all kinds. */
+export const totalFaults = (run: Run): number => Object.values(run.faults).reduce((a, b) => a + b, 0);
+
+/** How many times the series, or the base under it, was asked to decide. */
+export const totalDecisions = (run: Run): number => Object.values(run.decisions).reduce((a, b) => a + b, 0);
+
+/** FNV-1a 64 over the digests of all runs in order: one word for the whole comparison. */
+export function comparisonDigest(c: Comparison): string {
+  let hash = 0xcbf29ce484222325n;
+  for (const run of c.runs) {
+    for (const byte of new TextEncoder().encode(`${run.scenario}\0${run.strategy}\0${run.digest}\n`)) {
+      hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
+    }
+  }
+  return hash.toString(16).padStart(16, '0');
+}
+
+/** A median with an interval that holds it in 95 of 100 cases, whatever the distribution. */
+export interface Interval {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+  /** Quartiles of the samples. */
+  readonly q1: number;
+  readonly q3: number;
+}
+
+/** Median and its interval from order statistics (the sign test turned round): no assumption, no randomness. */
+export function medianInterval(timing: Timing): Interval {
+  const sorted = timing.raw.filter(Number.isFinite).toSorted((a, b) => a - b);
+  const n = sorted.length;
+  const at = (i: number): number => sorted[Math.min(n - 1, Math.max(0, i))] ?? timing.nsPerOp;
+  const reach = Math.ceil(0.98 * Math.sqrt(n));
+  return {
+    median: timing.nsPerOp,
+    low: at(Math.floor(n / 2) - reach),
+    high: at(Math.ceil(n / 2) + reach - 1),
+    q1: at(Math.floor((n - 1) / 4)),
+    q3: at(Math.ceil((3 * (n - 1)) / 4)),
+  };
+}

@@ -1,0 +1,150 @@
+/** Real input: the flash commands of OVMF's first boot, sent again by a guest program that reads them from RAM. */
+import { PAGE_SIZE } from '../../../engine/abi.ts';
+import { pflash } from '../../../engine/vmm/devices/pflash-cfi01.ts';
+import { fnv1a64 } from '../../digest.ts';
+import { count, ends, everyStrategy, lives, same } from '../../language/claims.ts';
+import { sumOf } from '../../language/image.ts';
+import { ram, rom } from '../../language/regions.ts';
+import { al, at, cl, eax, ebx, ecx, edi, edx, esi } from '../../language/registers.ts';
+import { defineScenario } from '../../language/scenario.ts';
+import {
+  COPY_ON_WRITE,
+  FLAG,
+  FLAGGED,
+  GUP_REASONS,
+  NO_SLOT,
+  SKIPS,
+  UNFLAGGED_READONLY,
+  WRITABLE,
+} from '../sources.ts';
+import {
+  type Anatomy,
+  anatomy,
+  BLOCK_BYTES,
+  blankVarstore,
+  closedForms,
+  recordedCommands,
+  VARIABLES_BYTES,
+  VARSTORE_BYTES,
+} from './varstore.ts';
+
+/** A row of the guest's table: op (1 write, 2 read, 0 end), value, two unused bytes, offset. */
+const ROW_BYTES = 8;
+const COMMANDS_MAX = 32_768;
+const TABLE_BYTES = Math.ceil(((COMMANDS_MAX + 1) * ROW_BYTES) / PAGE_SIZE) * PAGE_SIZE;
+const ROMD = 'Xiao, 16 August 2012: ROMD cannot be implemented, because a write to it is an MMIO access';
+
+function commandTable(bytes: number): Uint8Array {
+  const table = new Uint8Array(bytes);
+  const view = new DataView(table.buffer);
+  for (const [i, { write, offset, value }] of recordedCommands().entries()) {
+    table[i * ROW_BYTES] = write ? 1 : 2;
+    table[i * ROW_BYTES + 1] = value;
+    view.setUint32(i * ROW_BYTES + 4, offset, true);
+  }
+  return table;
+}
+
+/** The recording's closed forms; worked out when first asked for, since listing scenarios should read no file. */
+let known: (Anatomy & ReturnType<typeof closedForms> & { written: string; blank: string }) | undefined;
+function expected(): NonNullable<typeof known> {
+  if (known !== undefined) return known;
+  const blank = blankVarstore(VARSTORE_BYTES);
+  const parts = anatomy(recordedCommands(), blank);
+  known = { ...parts, ...closedForms(parts), written: fnv1a64(parts.contents), blank: fnv1a64(blank) };
+  return known;
+}
+
+export default defineScenario({
+  name: 'romd-varstore',
+  asks: 'Can OVMF keep its variables in flash: 32,744 commands, recorded from a real boot?',
+  operation: 'flash command',
+  source: ROMD,
+  memory: {
+    table: ram(0x20_0000, TABLE_BYTES, { content: commandTable }),
+    flash: rom(0xffc0_0000, VARSTORE_BYTES, {
+      content: blankVarstore,
+      device: pflash({ blockBytes: BLOCK_BYTES }),
+    }),
+  },
+  guest(g, { table, flash }) {
+    g.set(esi, table.at);
+    g.set(edi, flash.at);
+    // Counts reads whose answer is not the recorded one.
+    g.clear(ebx);
+    g.label('command');
+    g.loadByte(eax, at(esi));
+    g.compare(al, 0);
+    g.jumpIf('z', 'look');
+    g.load(edx, at(esi, 4));
+    g.add(edx, edi);
+    g.load(cl, at(esi, 1));
+    g.compare(al, 2);
+    g.jumpIf('z', 'read');
+    g.store(at(edx), cl);
+    g.done();
+    g.jump('next');
+    g.label('read');
+    g.load(al, at(edx));
+    g.compareRegisters(al, cl);
+    g.jumpIf('z', 'next');
+    g.increment(ebx);
+    g.label('next');
+    g.addTo(esi, ROW_BYTES);
+    g.jump('command');
+    // Back in array mode: the variables are read as memory.
+    g.label('look');
+    g.clear(eax);
+    g.clear(ecx);
+    g.times(VARIABLES_BYTES / 4, () => {
+      g.addFrom(eax, at(edi));
+      g.addTo(edi, 4);
+    });
+    g.halt();
+  },
+  operations: () => expected().writes,
+  expect: () => ({ ebx: 0, eax: sumOf(expected().contents, VARIABLES_BYTES / 4, 4) }),
+  observe: (vmm) => ({ contents: fnv1a64(vmm.memory('flash').peek(0, VARSTORE_BYTES)) }),
+  claims() {
+    const { stretches, probe, writes, reads, excursions, written, blank } = expected();
+    const probed = excursions - stretches.length;
+    const replayed = {
+      exits: {
+        'mmio-write': count(`sum of 2 N + 1 over ${stretches.length} stretches, + ${probe.length}`, writes),
+        'mmio-read': count('reads in command mode', reads),
+      },
+      slotOps: count(
+        `2 × (${stretches.length} stretches + ${probed} excursions of the probe)`,
+        2 * excursions,
+      ),
+      operations: writes,
+      observed: { contents: written },
+    };
+    return everyStrategy({
+      ...same(
+        UNFLAGGED_READONLY,
+        ends('efault', ROMD, { operations: 0, slotOps: 0, observed: { contents: blank } }),
+      ),
+      'gup-nowait-reasons': lives(GUP_REASONS, replayed),
+      ...same([...FLAGGED, 'readonly-memslot-v3'], lives(FLAG, replayed)),
+      'private-cow': ends('corrupt', COPY_ON_WRITE, { romIntact: true, observed: { contents: blank } }),
+      'no-slot-mmio': lives(NO_SLOT, {
+        ...replayed,
+        exits: {
+          'mmio-write': count('as with a slot', writes),
+          'mmio-read': count(
+            'reads in command mode, + 4096 words read at the end',
+            reads + VARIABLES_BYTES / 4,
+          ),
+        },
+        slotOps: 0,
+      }),
+      'writable-slot': ends('corrupt', WRITABLE, { romIntact: false, slotOps: 0 }),
+      'efault-skip': ends('corrupt', `${SKIPS}; the flash never hears of it`, {
+        romIntact: true,
+        exits: { efault: count('every command', writes) },
+        observed: { contents: blank },
+      }),
+    });
+  },
+});
