@@ -1,21 +1,20 @@
 /** One region of guest memory as the VMM keeps it: backing, mapping, slot, and the bytes it should hold. */
 
-import { KVM_MEM_LOG_DIRTY_PAGES, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../abi.ts';
+import { KVM_MEM_LOG_DIRTY_PAGES, PAGE_SIZE } from '../abi.ts';
 import type { Machine } from '../machine.ts';
 import type { Device } from './devices/device.ts';
 import type { Layout } from './layout.ts';
 import type { Place, Settings } from './place.ts';
+import { RAM_MEMORY, Slot } from './slot.ts';
 
 /** How the VMM gives the guest ordinary memory. */
-const RAM_LAYOUT: Layout = { backing: 'shm', shared: true, prot: PROT_READ | PROT_WRITE, slotFlags: 0 };
+const RAM_LAYOUT: Layout = { ...RAM_MEMORY, slotFlags: 0 };
 
 /** The memory behind a `rom` or `ram` region. */
 export class GuestMemory {
   readonly place: Place;
   readonly layout: Layout;
-  readonly backing: number;
-  readonly hva: number;
-  readonly slot: number;
+  readonly slot: Slot;
   /** What the VMM put there, and the device: what the memory should hold. */
   readonly expected: Uint8Array;
   readonly device: Device | undefined;
@@ -27,27 +26,28 @@ export class GuestMemory {
   flags: number;
   /** The VMM takes writes to it as meant: they change its bytes. */
   unlocked = false;
-  private readonly machine: Machine;
 
   /** `onRomd` hears of a device that changes its mode. */
   constructor(
     machine: Machine,
     place: Place,
     romLayout: Layout,
-    slot: number,
+    number: number,
     settings: Settings,
     onRomd: (region: GuestMemory, on: boolean) => void,
   ) {
-    this.machine = machine;
     this.place = place;
     this.layout = place.kind === 'rom' ? romLayout : RAM_LAYOUT;
-    this.slot = slot;
     this.flags = (this.layout.slotFlags ?? 0) | (place.logDirty ? KVM_MEM_LOG_DIRTY_PAGES : 0);
-    this.backing = machine.createBacking({ kind: this.layout.backing, bytes: place.bytes });
-    this.hva = machine.mmap({ backing: this.backing, prot: this.layout.prot, shared: this.layout.shared });
+    this.slot = new Slot(machine, {
+      slot: number,
+      guestPhysAddr: place.at,
+      bytes: place.bytes,
+      memory: this.layout,
+    });
     this.expected = place.image.slice();
     // RAM that starts as zeros stays unallocated; a ROM is filled by its VMM.
-    if (place.kind === 'rom' || place.content !== undefined) machine.poke(this.backing, 0, this.expected);
+    if (place.kind === 'rom' || place.content !== undefined) this.slot.poke(0, this.expected);
     const romd = (on: boolean): void => onRomd(this, on);
     this.device = place.device?.({ bytes: place.bytes, get: this.get, set: this.set, romd }, settings);
   }
@@ -62,7 +62,7 @@ export class GuestMemory {
     this.present = true;
     if (!this.hasSlot) return 0;
     this.flags = flags;
-    const ret = this.setSlot(flags, this.place.bytes);
+    const ret = this.slot.set(flags);
     this.installed = ret >= 0;
     return ret;
   }
@@ -71,43 +71,33 @@ export class GuestMemory {
   remove(): number {
     this.present = false;
     if (!this.installed) return 0;
-    const ret = this.setSlot(0, 0);
+    const ret = this.slot.delete();
     if (ret >= 0) this.installed = false;
     return ret;
   }
 
   /** Changes the flags of the live slot; 0 or -errno. */
   changeFlags(flags: number): number {
-    const ret = this.setSlot(flags, this.place.bytes);
+    const ret = this.slot.set(flags);
     if (ret >= 0) this.flags = flags;
     return ret;
   }
 
   /** Writes through the alias: the memory and what is expected of it. */
   poke(offset: number, bytes: Uint8Array): void {
-    this.machine.poke(this.backing, offset, bytes);
+    this.slot.poke(offset, bytes);
     this.expected.set(bytes, offset);
   }
 
   /** Reads through the alias. */
   peek(offset: number, length: number): Uint8Array {
-    return this.machine.peek(this.backing, offset, length);
+    return this.slot.peek(offset, length);
   }
 
   /** Reads the one byte at an offset; for devices. */
   private readonly get = (offset: number): number => this.peek(offset, 1)[0] ?? 0xff;
 
   private readonly set = (offset: number, value: number): void => this.poke(offset, Uint8Array.of(value));
-
-  private setSlot(flags: number, memorySize: number): number {
-    return this.machine.setUserMemoryRegion({
-      slot: this.slot,
-      flags,
-      guestPhysAddr: this.place.at,
-      memorySize,
-      userspaceAddr: this.hva,
-    });
-  }
 }
 
 /** Pages whose bit is set in a dirty bitmap. */

@@ -1,14 +1,8 @@
 /** How a VMM lays read-only memory out, and what it does when a store to it comes back: data, made by strategies. */
-import type { BackingKind } from '../machine.ts';
+import type { SlotMemory } from './slot.ts';
 
-/** How the VMM gives the guest a ROM. */
-export interface Layout {
-  /** What stands behind it. */
-  readonly backing: BackingKind;
-  /** MAP_SHARED (the VMM's alias sees every write) or MAP_PRIVATE (copy on write). */
-  readonly shared: boolean;
-  /** PROT_* of the mapping that the slot names. */
-  readonly prot: number;
+/** How the VMM gives the guest a ROM: the memory behind it, and the slot if there is one. */
+export interface Layout extends SlotMemory {
   /** KVM_MEM_* of the slot, or null for no slot at all: every access is MMIO. */
   readonly slotFlags: number | null;
 }

@@ -70,7 +70,7 @@ export class Vmm {
 
   /** The region's pages leave memory altogether: the next touch needs I/O. */
   evict(name: string): void {
-    this.machine.dropPageCache(this.memory(name).backing);
+    this.memory(name).slot.dropPageCache();
   }
 
   /** Turns dirty logging of a live slot on; nothing to do without a slot. */
@@ -85,7 +85,7 @@ export class Vmm {
   dirtyPages(name: string): number {
     const region = this.memory(name);
     if (!region.installed) return 0;
-    const log = this.machine.getDirtyLog(region.slot);
+    const log = region.slot.dirtyLog();
     return log.ret < 0 ? log.ret : dirtyCount(log.bitmap, region.place.bytes);
   }
 
@@ -108,7 +108,7 @@ export class Vmm {
     const region = this.memory(name);
     region.unlocked = true;
     if ((region.layout.prot & PROT_WRITE) === 0) {
-      this.must('mprotect()', this.machine.mprotect(region.hva, region.place.bytes, PROT_READ | PROT_WRITE));
+      this.must('mprotect()', region.slot.protect(PROT_READ | PROT_WRITE));
     }
     this.flip(region, region.flags & ~KVM_MEM_READONLY);
   }
@@ -119,7 +119,7 @@ export class Vmm {
     region.unlocked = false;
     region.expected.set(region.peek(0, region.place.bytes));
     if ((region.layout.prot & PROT_WRITE) === 0) {
-      this.must('mprotect()', this.machine.mprotect(region.hva, region.place.bytes, region.layout.prot));
+      this.must('mprotect()', region.slot.protect(region.layout.prot));
     }
     this.flip(region, region.flags | ((region.layout.slotFlags ?? 0) & KVM_MEM_READONLY));
   }

@@ -2,16 +2,10 @@
  * One recorded case on a machine: the same slots, the same bytes, the same VMM actions, and then everything the
  * recorder wrote down, to be compared word for word.
  */
-import {
-  KVM_EXIT_HLT,
-  KVM_EXIT_INTERNAL_ERROR,
-  KVM_EXIT_IO,
-  KVM_EXIT_MMIO,
-  KVM_EXIT_SHUTDOWN,
-  PROT_READ,
-  PROT_WRITE,
-} from '../../engine/abi.ts';
-import type { CpuMode, Machine } from '../../engine/machine.ts';
+import { PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
+import type { CpuMode, ExitRecord, Machine } from '../../engine/machine.ts';
+import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
+import { Slot, type SlotMemory } from '../../engine/vmm/slot.ts';
 
 /** A slot of a recorded case: the ioctl, and the host memory behind it. */
 export interface CaseSlot {
@@ -84,12 +78,6 @@ export interface OracleCase {
 /** The port by which a guest asks for an action. */
 const ACTION_PORT = 0xe0;
 
-interface LiveSlot {
-  readonly spec: CaseSlot;
-  readonly backing: number;
-  readonly hva: number;
-}
-
 /**
  * Digests of memory seen lately, by slot. The kernels of one case leave mostly the same bytes, and comparing
  * bytes is much cheaper than hashing them one by one.
@@ -115,132 +103,145 @@ function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Runs a case to its end and reports what happened in the recorder's words. */
 export function runCase(c: OracleCase, machine: Machine, memo = new DigestMemo()): CaseOutcome {
-  const slots: LiveSlot[] = c.slots.map((spec) => makeSlot(spec, machine));
-  const rets = slots.map((s) => setSlot(s, s.spec.flags, s.spec.size, machine));
-  for (const { gpa, hex } of c.load) loadBytes(slots, gpa, bytesOf(hex), machine);
+  const slots = c.slots.map((spec) => slotOf(spec, machine));
+  const rets = slots.map((s) => s.set());
+  for (const { gpa, hex } of c.load) loadBytes(slots, gpa, bytesOf(hex));
   const setup = { mode: c.mode, regs: c.regs, segs: c.segs };
   machine.setupVcpu(c.cr3 === undefined ? setup : { ...setup, cr3: c.cr3 });
-  const exits: CaseExit[] = [];
-  const errno = runToEnd(c, slots, machine, exits);
+  const recorder = new Recorder(c, slots, machine);
+  const errno = recorder.run();
   const regs = machine.getRegs();
+  const digest = (s: Slot): string => memo.digest(s.spec.slot, s.peek(0, s.spec.bytes));
   return {
     slots: rets,
-    exits,
+    exits: recorder.exits,
     errno,
     regs: regs.gpr.slice(0, 8).map((r) => r.toString(16)),
     rip: regs.rip.toString(16),
     rflags: regs.rflags.toString(16),
-    mem: Object.fromEntries(slots.map((s) => [`${s.spec.id}`, memo.digest(s.spec.id, memoryOf(s, machine))])),
+    mem: Object.fromEntries(slots.map((s) => [`${s.spec.slot}`, digest(s)])),
   };
 }
 
-function makeSlot(spec: CaseSlot, machine: Machine): LiveSlot {
-  const kind = spec.type === 'priv' ? 'shm' : spec.type;
-  const backing = machine.createBacking({ kind, bytes: spec.size, fill: spec.fill });
-  const prot = spec.prot === 'rw' ? PROT_READ | PROT_WRITE : PROT_READ;
-  const hva = machine.mmap({ backing, prot, shared: spec.type !== 'priv' });
-  return { spec, backing, hva };
+/** The memory types of the recordings. */
+export function recordedMemory(type: CaseSlot['type'], prot: CaseSlot['prot']): SlotMemory {
+  return {
+    backing: type === 'priv' ? 'shm' : type,
+    shared: type !== 'priv',
+    prot: prot === 'rw' ? PROT_READ | PROT_WRITE : PROT_READ,
+  };
 }
 
-function setSlot(s: LiveSlot, flags: number, memorySize: number, machine: Machine): number {
-  const { id, gpa } = s.spec;
-  return machine.setUserMemoryRegion({
+const slotOf = ({ id, gpa, size, flags, type, prot, fill }: CaseSlot, machine: Machine): Slot =>
+  new Slot(machine, {
     slot: id,
-    flags,
     guestPhysAddr: gpa,
-    memorySize,
-    userspaceAddr: s.hva,
+    bytes: size,
+    flags,
+    memory: recordedMemory(type, prot),
+    fill,
   });
-}
 
-function loadBytes(slots: readonly LiveSlot[], gpa: number, bytes: Uint8Array, machine: Machine): void {
-  const s = slots.find((x) => gpa >= x.spec.gpa && gpa < x.spec.gpa + x.spec.size);
+function loadBytes(slots: readonly Slot[], gpa: number, bytes: Uint8Array): void {
+  const s = slots.find(({ spec }) => gpa >= spec.guestPhysAddr && gpa < spec.guestPhysAddr + spec.bytes);
   if (s === undefined) return;
-  const offset = gpa - s.spec.gpa;
-  machine.poke(s.backing, offset, bytes.subarray(0, s.spec.size - offset));
+  const offset = gpa - s.spec.guestPhysAddr;
+  s.poke(offset, bytes.subarray(0, s.spec.bytes - offset));
 }
 
-/** Runs until the guest ends, the VM dies or the VMM has had enough; returns the last errno. */
-function runToEnd(c: OracleCase, slots: readonly LiveSlot[], machine: Machine, exits: CaseExit[]): number {
-  for (let n = 0; n < c.maxExits; n++) {
-    const ret = machine.run();
-    if (ret < 0) return -ret;
-    const { exit } = machine;
-    if (exit.reason === KVM_EXIT_MMIO) {
-      exits.push(mmioEntry(machine));
-      if (!exit.isWrite) exit.data.fill(c.mmioRead);
-    } else if (exit.reason === KVM_EXIT_IO) {
-      portAccess(c, slots, machine, exits);
-    } else {
-      exits.push(LAST_WORDS[exit.reason] ?? { r: `EXIT_${exit.reason}` });
-      return 0;
+/** The recorder's VMM: writes every exit down, answers reads with one byte, and does what the guest asks for. */
+class Recorder implements ExitHandlers<number> {
+  readonly exits: CaseExit[] = [];
+  readonly #case: OracleCase;
+  readonly #slots: readonly Slot[];
+  readonly #machine: Machine;
+
+  constructor(c: OracleCase, slots: readonly Slot[], machine: Machine) {
+    this.#case = c;
+    this.#slots = slots;
+    this.#machine = machine;
+  }
+
+  /** Runs until the guest ends, the VM dies or the VMM has had enough; returns the last errno. */
+  run(): number {
+    return runVcpu(this.#machine, this, this.#case.maxExits) ?? 0;
+  }
+
+  onErrno(errno: number): number {
+    return errno;
+  }
+
+  onMmio(exit: ExitRecord): undefined {
+    const entry = { r: 'MMIO', w: exit.isWrite ? 1 : 0, gpa: exit.physAddr.toString(16), len: exit.len };
+    this.exits.push(exit.isWrite ? { ...entry, data: hexOf(exit.data.subarray(0, exit.len)) } : entry);
+    if (!exit.isWrite) exit.data.fill(this.#case.mmioRead);
+  }
+
+  onPort(exit: ExitRecord): undefined {
+    if (exit.isWrite && exit.port === ACTION_PORT) {
+      const action = this.#case.actions[exit.data[0] ?? 0];
+      if (action !== undefined) act(action, this.#slots, this.exits);
+      return;
     }
+    this.exits.push({ r: 'IO', port: exit.port, out: exit.isWrite ? 1 : 0, size: exit.len });
+    if (!exit.isWrite) exit.data.fill(this.#case.mmioRead);
   }
-  return 0;
-}
 
-const LAST_WORDS: Readonly<Record<number, CaseExit>> = {
-  [KVM_EXIT_HLT]: { r: 'HLT' },
-  [KVM_EXIT_SHUTDOWN]: { r: 'SHUTDOWN' },
-  [KVM_EXIT_INTERNAL_ERROR]: { r: 'INTERNAL_ERROR', sub: 1 },
-};
-
-function mmioEntry(machine: Machine): CaseExit {
-  const { exit } = machine;
-  const entry = { r: 'MMIO', w: exit.isWrite ? 1 : 0, gpa: exit.physAddr.toString(16), len: exit.len };
-  return exit.isWrite ? { ...entry, data: hexOf(exit.data.subarray(0, exit.len)) } : entry;
-}
-
-function portAccess(c: OracleCase, slots: readonly LiveSlot[], machine: Machine, exits: CaseExit[]): void {
-  const { exit } = machine;
-  if (exit.isWrite && exit.port === ACTION_PORT) {
-    const action = c.actions[exit.data[0] ?? 0];
-    if (action !== undefined) act(action, slots, machine, exits);
-    return;
+  onHlt(): number {
+    return this.#last({ r: 'HLT' });
   }
-  exits.push({ r: 'IO', port: exit.port, out: exit.isWrite ? 1 : 0, size: exit.len });
-  if (!exit.isWrite) exit.data.fill(c.mmioRead);
+
+  onShutdown(): number {
+    return this.#last({ r: 'SHUTDOWN' });
+  }
+
+  onInternalError(exit: ExitRecord): number {
+    return this.#last({ r: 'INTERNAL_ERROR', sub: exit.suberror });
+  }
+
+  onOther(exit: ExitRecord): number {
+    return this.#last({ r: `EXIT_${exit.reason}` });
+  }
+
+  #last(words: CaseExit): number {
+    this.exits.push(words);
+    return 0;
+  }
 }
 
-function act(a: CaseAction, slots: readonly LiveSlot[], machine: Machine, exits: CaseExit[]): void {
+function act(a: CaseAction, slots: readonly Slot[], exits: CaseExit[]): void {
   exits.push({ r: 'ACT', verb: a.verb });
-  const s = slots.find((x) => x.spec.id === a.slot);
-  if (s === undefined) return;
-  exits.push({ ret: perform(a, s, machine, exits) });
+  const s = slots.find((x) => x.spec.slot === a.slot);
+  if (s !== undefined) exits.push({ ret: perform(a, s, exits) });
 }
 
-function perform(a: CaseAction, s: LiveSlot, machine: Machine, exits: CaseExit[]): number {
-  const { size } = s.spec;
+function perform(a: CaseAction, s: Slot, exits: CaseExit[]): number {
   switch (a.verb) {
     case 'flags':
     case 'create':
-      return setSlot(s, a.flags ?? 0, size, machine);
+      return s.set(a.flags ?? 0);
     case 'delete':
-      return setSlot(s, 0, 0, machine);
+      return s.delete();
     case 'mprotect':
-      return machine.mprotect(s.hva, size, a.prot ?? 0);
+      return s.protect(a.prot ?? 0);
     case 'poke':
-      machine.poke(s.backing, a.offset ?? 0, bytesOf(a.hex ?? ''));
+      s.poke(a.offset ?? 0, bytesOf(a.hex ?? ''));
       return 0;
     case 'evict':
-      return evict(s, machine, exits);
-    default: {
-      const log = machine.getDirtyLog(a.slot);
-      exits.push({ dirty: hexOf(log.ret === 0 ? log.bitmap : new Uint8Array(size / 4096 / 8)) });
+      return evict(s, exits);
+    case 'dirty': {
+      const log = s.dirtyLog();
+      exits.push({ dirty: hexOf(log.ret === 0 ? log.bitmap : new Uint8Array(s.spec.bytes / 4096 / 8)) });
       return log.ret;
     }
   }
 }
 
-function evict(s: LiveSlot, machine: Machine, exits: CaseExit[]): number {
-  if (s.spec.type !== 'file') return machine.madviseDontneed(s.hva, s.spec.size);
-  const ret = machine.dropPageCache(s.backing);
-  exits.push({ resident: machine.residentPages(s.hva) });
+function evict(s: Slot, exits: CaseExit[]): number {
+  if (s.spec.memory.backing !== 'file') return s.dontneed();
+  const ret = s.dropPageCache();
+  exits.push({ resident: s.residentPages() });
   return ret;
-}
-
-function memoryOf(s: LiveSlot, machine: Machine): Uint8Array {
-  return machine.peek(s.backing, 0, s.spec.size);
 }
 
 /** FNV-1a 64 of bytes, 16 hex digits: the recorder's digest. */

@@ -2,9 +2,12 @@
  * Probes: what a recorder ran on a real kernel to learn what single steps cost, run again on a machine of ours
  * to learn which steps those were. `costs.json` says of each probe what it was.
  */
-import { KVM_EXIT_HLT, KVM_EXIT_INTERNAL_ERROR, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
+import { KVM_EXIT_HLT, KVM_EXIT_INTERNAL_ERROR, PAGE_SIZE } from '../../engine/abi.ts';
 import type { Machine } from '../../engine/machine.ts';
 import type { StepCounts } from '../../engine/observation.ts';
+import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
+import { RAM_MEMORY, Slot } from '../../engine/vmm/slot.ts';
+import { recordedMemory } from '../conform/conform-case.ts';
 
 /** Slot 1 of a probe, and the host memory behind it. */
 export interface ProbeRom {
@@ -79,60 +82,57 @@ function runProbe(
   return vm.loop(probe.code);
 }
 
+/** A probe measures single KVM_RUNs: every exit ends one, and none is answered. */
+const EVERY_EXIT: ExitHandlers<number> = {
+  onErrno: (errno) => -errno,
+  onMmio: (exit) => exit.reason,
+  onPort: (exit) => exit.reason,
+  onHlt: (exit) => exit.reason,
+  onShutdown: (exit) => exit.reason,
+  onInternalError: (exit) => exit.reason,
+  onOther: (exit) => exit.reason,
+};
+
 /** The recorder's VM: 64 KiB of memory, the ROM at 1 MiB, flat 32-bit code. */
 class ProbeVm {
   readonly #machine: Machine;
-  readonly #rom: ProbeRom | undefined;
-  readonly #ram: number;
-  #romHva = 0;
+  readonly #rom: Slot | undefined;
+  readonly #pages: number;
+  readonly #ram: Slot;
 
   constructor(machine: Machine, rom: ProbeRom | undefined) {
     this.#machine = machine;
-    this.#rom = rom;
-    this.#ram = machine.createBacking({ kind: 'shm', bytes: RAM_BYTES });
-    const hva = machine.mmap({ backing: this.#ram, prot: PROT_READ | PROT_WRITE, shared: true });
-    machine.setUserMemoryRegion({
-      slot: 0,
-      flags: 0,
-      guestPhysAddr: 0,
-      memorySize: RAM_BYTES,
-      userspaceAddr: hva,
-    });
-    if (rom !== undefined) this.#prepare(rom);
+    this.#pages = rom?.pages ?? 1;
+    this.#ram = new Slot(machine, { slot: 0, guestPhysAddr: 0, bytes: RAM_BYTES, memory: RAM_MEMORY });
+    this.#ram.set();
+    if (rom !== undefined) this.#rom = this.#prepare(rom);
   }
 
   /** Makes the ROM and brings its pages into the state the probe asks for. */
-  #prepare(rom: ProbeRom): void {
-    const machine = this.#machine;
-    const kind = rom.type === 'priv' ? 'shm' : rom.type;
-    const backing = machine.createBacking({ kind, bytes: rom.pages * PAGE_SIZE, fill: 0xa5 });
-    const prot = rom.prot === 'rw' ? PROT_READ | PROT_WRITE : PROT_READ;
-    this.#romHva = machine.mmap({ backing, prot, shared: rom.type !== 'priv' });
-    this.#act('create');
-    if (rom.host === 'cold') machine.dropPageCache(backing);
-    if (rom.host !== 'resident') return;
+  #prepare({ type, prot, flags, pages, host }: ProbeRom): Slot {
+    const memory = recordedMemory(type, prot);
+    const bytes = pages * PAGE_SIZE;
+    const rom = new Slot(this.#machine, { slot: 1, guestPhysAddr: ROM_AT, bytes, flags, memory, fill: 0xa5 });
+    rom.set();
+    if (host === 'cold') rom.dropPageCache();
+    if (host !== 'resident') return rom;
     // Reading every page maps it in the host; a new slot then has the host's entries and none of stage 2.
-    this.#start(READ_ALL, rom.pages);
-    machine.run();
-    this.#act('delete');
-    this.#act('create');
+    this.#start(READ_ALL, pages);
+    this.#enter();
+    rom.delete();
+    rom.set();
+    return rom;
   }
 
-  #act(act: ProbeAct): void {
-    const { flags = 0, pages = 0 } = this.#rom ?? {};
-    this.#machine.setUserMemoryRegion({
-      slot: 1,
-      flags,
-      guestPhysAddr: ROM_AT,
-      memorySize: act === 'create' ? pages * PAGE_SIZE : 0,
-      userspaceAddr: this.#romHva,
-    });
+  /** One KVM_RUN: what it came back with, an exit reason or -errno. */
+  #enter(): number {
+    return runVcpu(this.#machine, EVERY_EXIT, 1) ?? 0;
   }
 
   /** Loads the code and sets the registers, as the recorder does before a probe and after an error. */
   #start(code: string, count: number): void {
     const bytes = Uint8Array.from(code.match(/../g) ?? [], (hex) => Number.parseInt(hex, 16));
-    this.#machine.poke(this.#ram, CODE_AT, bytes);
+    this.#ram.poke(CODE_AT, bytes);
     this.#reset(count);
   }
 
@@ -148,11 +148,11 @@ class ProbeVm {
     const runs: StepCounts[] = [];
     let before = this.#machine.observe().steps;
     for (let i = 0; i < WARM_UP + MEASURED; i++) {
-      const ret = this.#machine.run();
+      const why = this.#enter();
       const after = this.#machine.observe().steps;
       runs.push(less(after, before));
       before = after;
-      if (ret < 0 || this.#machine.exit.reason === KVM_EXIT_INTERNAL_ERROR) this.#reset(count);
+      if (why < 0 || why === KVM_EXIT_INTERNAL_ERROR) this.#reset(count);
     }
     this.#drain();
     const sorted = runs.slice(WARM_UP).sort((a, b) => sum(a) - sum(b));
@@ -161,30 +161,30 @@ class ProbeVm {
 
   /** Lets whatever exit is pending finish: the guest finds nothing but HLT. */
   #drain(): void {
-    this.#machine.poke(this.#ram, CODE_AT, new Uint8Array(PAGE_SIZE).fill(HLT));
+    this.#ram.poke(CODE_AT, new Uint8Array(PAGE_SIZE).fill(HLT));
     for (let i = 0; i < WARM_UP; i++) {
-      if (this.#machine.run() < 0 || this.#machine.exit.reason === KVM_EXIT_HLT) return;
+      const why = this.#enter();
+      if (why < 0 || why === KVM_EXIT_HLT) return;
     }
   }
 
   /** Steps a page costs when it is touched first; undefined if the guest does not get through. */
   pass(code: string): StepCounts | undefined {
-    const pages = this.#rom?.pages ?? 1;
     const marks = [this.#machine.observe().steps];
     for (let i = 0; i < 2; i++) {
-      this.#start(code, pages);
-      if (this.#machine.run() < 0 || this.#machine.exit.reason !== KVM_EXIT_HLT) return undefined;
+      this.#start(code, this.#pages);
+      if (this.#enter() !== KVM_EXIT_HLT) return undefined;
       marks.push(this.#machine.observe().steps);
     }
     const [start = {}, first = {}, second = {}] = marks;
-    return scaled(less(less(first, start), less(second, first)), 1 / pages);
+    return scaled(less(less(first, start), less(second, first)), 1 / this.#pages);
   }
 
   /** Steps of slot calls, from the state in which the first of them can be made. */
   acts(acts: readonly ProbeAct[]): StepCounts {
-    if (acts[0] === 'create') this.#act('delete');
+    if (acts[0] === 'create') this.#rom?.delete();
     const before = this.#machine.observe().steps;
-    for (const act of acts) this.#act(act);
+    for (const act of acts) act === 'create' ? this.#rom?.set() : this.#rom?.delete();
     return less(this.#machine.observe().steps, before);
   }
 }

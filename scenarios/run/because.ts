@@ -22,7 +22,7 @@ import {
   KVM_PFN_ERR_RO_FAULT,
   type PfnVerdict,
 } from '../../engine/policy.ts';
-import type { Decoded } from '../../engine/vmm/stopped-at.ts';
+import type { Decoded } from '../../engine/vmm/instruction.ts';
 import type { Strategy } from '../../strategies/strategy.ts';
 import type { Run } from './comparison.ts';
 

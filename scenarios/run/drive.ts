@@ -1,20 +1,13 @@
 /**
- * Drives one guest to its end: runs the vCPU, answers exits, keeps counts. Every loop ends: a guest that makes
- * no progress is reported by the machine, and one that only exits runs into a bound.
+ * Drives the guest of a scenario to its end: the handlers of its VMM, which keep counts and say how it ended. Every
+ * run ends: a guest that makes no progress is reported by the machine, and one that only exits runs into a bound.
  */
-import {
-  EFAULT,
-  EINTR,
-  errnoName,
-  KVM_EXIT_HLT,
-  KVM_EXIT_INTERNAL_ERROR,
-  KVM_EXIT_INTR,
-  KVM_EXIT_IO,
-  KVM_EXIT_MMIO,
-  KVM_EXIT_SHUTDOWN,
-} from '../../engine/abi.ts';
-import type { Machine } from '../../engine/machine.ts';
-import { type Decoded, decodeAt } from '../../engine/vmm/stopped-at.ts';
+
+import { EFAULT, EINTR, errnoName, KVM_EXIT_INTR } from '../../engine/abi.ts';
+import type { ExitRecord, Machine } from '../../engine/machine.ts';
+import { answerMmioRead, answerMmioWrite, answerPortInput, stoppedAt } from '../../engine/vmm/answers.ts';
+import type { Decoded } from '../../engine/vmm/instruction.ts';
+import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
 import type { Vmm } from '../../engine/vmm/vmm.ts';
 import { ACTION_PORT } from '../language/guest.ts';
 import type { AnyParams } from '../language/params.ts';
@@ -27,8 +20,6 @@ const ROM_WRITES_MAX = 64;
 const BLIND_EXITS_MAX = 64;
 /** Exits between two looks at the world: a few hundredths of a second. */
 const EXITS_AT_ONCE = 8192;
-/** Bytes of the longest x86 instruction. */
-const INSTRUCTION_BYTES_MAX = 15;
 
 /** How a run ended. `ok` is provisional: the memory has not been looked at. */
 export interface Ending {
@@ -58,7 +49,7 @@ export function driveLooking(
   return new Drive(vmm, scenario, params).runLooking(exitsMax, stop);
 }
 
-class Drive {
+class Drive implements ExitHandlers<Ending> {
   private readonly exits: Record<ExitKind, number> = {
     'mmio-read': 0,
     'mmio-write': 0,
@@ -85,26 +76,19 @@ class Drive {
   }
 
   run(exitsMax: number): Ending {
-    return this.upTo(exitsMax) ?? this.tooMany(exitsMax);
+    return this.refused() ?? runVcpu(this.machine, this, exitsMax) ?? this.tooMany(exitsMax);
   }
 
   /** The same with a look at the world every so often; undefined if it said to stop. */
   async runLooking(exitsMax: number, stop: () => Promise<boolean>): Promise<Ending | undefined> {
+    const refused = this.refused();
+    if (refused !== undefined) return refused;
     for (let done = 0; done < exitsMax; done += EXITS_AT_ONCE) {
-      const ended = this.upTo(Math.min(EXITS_AT_ONCE, exitsMax - done));
+      const ended = runVcpu(this.machine, this, Math.min(EXITS_AT_ONCE, exitsMax - done));
       if (ended !== undefined) return ended;
       if (await stop()) return undefined;
     }
     return this.tooMany(exitsMax);
-  }
-
-  private upTo(exits: number): Ending | undefined {
-    for (let n = 0; n < exits; n++) {
-      if (this.vmm.refusal !== undefined) return this.end('refused', this.vmm.refusal);
-      const ended = this.once();
-      if (ended !== undefined) return ended;
-    }
-    return undefined;
   }
 
   private tooMany(exitsMax: number): Ending {
@@ -114,37 +98,57 @@ class Drive {
     );
   }
 
-  /** One KVM_RUN and the answer to it; an ending if there is nothing to go on with. */
-  private once(): Ending | undefined {
-    const ret = this.machine.run();
-    if (ret === -EFAULT) return this.efault();
-    if (ret === -EINTR) return this.looping();
-    if (ret < 0) return this.end('refused', `KVM_RUN returned -${errnoName(-ret)}`);
-    switch (this.machine.exit.reason) {
-      case KVM_EXIT_MMIO:
-        return this.mmio();
-      case KVM_EXIT_IO:
-        this.exits.io += 1;
-        this.port();
-        return undefined;
-      case KVM_EXIT_HLT:
-        this.exits.hlt += 1;
-        return this.end('ok', 'the guest finished');
-      case KVM_EXIT_SHUTDOWN:
-        this.exits.shutdown += 1;
-        return this.end('shutdown', `the guest shut down${this.where()}`);
-      case KVM_EXIT_INTERNAL_ERROR:
-        this.exits['internal-error'] += 1;
-        this.auditInstruction('internal error');
-        return this.end('internal-error', `KVM_EXIT_INTERNAL_ERROR${this.where()}`);
-      case KVM_EXIT_INTR:
-        return this.looping();
-      default:
-        return this.end(
-          'refused',
-          `KVM_RUN gave exit reason ${this.machine.exit.reason}, which this VMM does not know`,
-        );
+  onErrno(errno: number): Ending | undefined {
+    if (errno === EFAULT) return this.efault();
+    if (errno === EINTR) return this.looping();
+    return this.end('refused', `KVM_RUN returned -${errnoName(errno)}`);
+  }
+
+  onMmio(exit: ExitRecord): Ending | undefined {
+    this.exits[exit.isWrite ? 'mmio-write' : 'mmio-read'] += 1;
+    if (exit.len === 0) return this.blindExit();
+    this.blind = 0;
+    if (exit.isWrite) this.auditStore(exit);
+    if (exit.isWrite) answerMmioWrite(this.vmm, exit);
+    else answerMmioRead(this.vmm, exit);
+    return this.refused();
+  }
+
+  onPort(exit: ExitRecord): Ending | undefined {
+    this.exits.io += 1;
+    if (!exit.isWrite) answerPortInput(exit);
+    else if (exit.port === ACTION_PORT) {
+      const name = this.actions[exit.data[0] ?? 0];
+      const action = name === undefined ? undefined : this.scenario.actions?.[name];
+      action?.(this.vmm, this.params);
     }
+    return this.refused();
+  }
+
+  onHlt(): Ending {
+    this.exits.hlt += 1;
+    return this.end('ok', 'the guest finished');
+  }
+
+  onShutdown(): Ending {
+    this.exits.shutdown += 1;
+    return this.end('shutdown', `the guest shut down${this.where()}`);
+  }
+
+  onInternalError(): Ending {
+    this.exits['internal-error'] += 1;
+    this.auditInstruction('internal error');
+    return this.end('internal-error', `KVM_EXIT_INTERNAL_ERROR${this.where()}`);
+  }
+
+  onOther(exit: ExitRecord): Ending {
+    if (exit.reason === KVM_EXIT_INTR) return this.looping();
+    return this.end('refused', `KVM_RUN gave exit reason ${exit.reason}, which this VMM does not know`);
+  }
+
+  /** A call the guest cannot go on without was refused: by an action, by a device, or before the first entry. */
+  private refused(): Ending | undefined {
+    return this.vmm.refusal === undefined ? undefined : this.end('refused', this.vmm.refusal);
   }
 
   private looping(): Ending {
@@ -162,62 +166,21 @@ class Drive {
     return undefined;
   }
 
-  private mmio(): Ending | undefined {
-    const { exit } = this.machine;
-    this.exits[exit.isWrite ? 'mmio-write' : 'mmio-read'] += 1;
-    if (exit.len === 0) {
-      this.blind += 1;
-      if (this.blind < BLIND_EXITS_MAX) return undefined;
-      this.auditInstruction('mmio exit without address');
-      const detail = `KVM gave ${this.blind} MMIO exits without address or data${this.where()}`;
-      return { ...this.end('livelock', detail), blind: true };
-    }
-    this.blind = 0;
-    if (exit.isWrite) this.mmioWrite();
-    else this.mmioRead();
-    return undefined;
+  private blindExit(): Ending | undefined {
+    this.blind += 1;
+    if (this.blind < BLIND_EXITS_MAX) return undefined;
+    this.auditInstruction('mmio exit without address');
+    const detail = `KVM gave ${this.blind} MMIO exits without address or data${this.where()}`;
+    return { ...this.end('livelock', detail), blind: true };
   }
 
-  private mmioRead(): void {
-    const { exit } = this.machine;
-    const memory = this.vmm.memoryAt(exit.physAddr);
-    if (memory?.device !== undefined)
-      memory.device.read(exit.physAddr - memory.place.at, exit.len, exit.data);
-    else if (memory?.present) exit.data.set(memory.peek(exit.physAddr - memory.place.at, exit.len));
-    else exit.data.fill(0xff, 0, exit.len);
-  }
-
-  private mmioWrite(): void {
-    const { exit } = this.machine;
-    const memory = this.vmm.memoryAt(exit.physAddr);
-    if (memory === undefined || memory.place.kind !== 'rom') return;
-    if (this.romWrites.length < ROM_WRITES_MAX) {
-      this.audit(exit.physAddr, hexBytes(exit.data.subarray(0, exit.len)), 'mmio exit');
-    }
-    const offset = exit.physAddr - memory.place.at;
-    if (memory.device !== undefined) memory.device.write(offset, exit.len, exit.data);
-    else if (memory.unlocked) memory.poke(offset, exit.data.slice(0, exit.len));
-  }
-
-  private port(): void {
-    const { exit } = this.machine;
-    if (!exit.isWrite) exit.data.fill(0xff, 0, exit.len);
-    else if (exit.port === ACTION_PORT) {
-      const name = this.actions[exit.data[0] ?? 0];
-      const action = name === undefined ? undefined : this.scenario.actions?.[name];
-      action?.(this.vmm, this.params);
-    }
-  }
-
-  /** The instruction at rip, read through the alias as a VMM would. */
   private instruction(): Decoded | undefined {
-    const regs = this.machine.getRegs();
-    const rip = Number(regs.rip);
-    const memory = this.vmm.memoryAt(rip);
-    if (memory === undefined) return undefined;
-    const length = Math.min(INSTRUCTION_BYTES_MAX, memory.place.end - rip);
-    const bits = this.scenario.mode === 'long64' ? 64 : 32;
-    return decodeAt(memory.peek(rip - memory.place.at, length), bits, regs);
+    return stoppedAt(this.vmm, this.scenario.mode === 'long64' ? 64 : 32);
+  }
+
+  private auditStore(exit: ExitRecord): void {
+    if (this.romWrites.length >= ROM_WRITES_MAX || this.vmm.placeAt(exit.physAddr)?.kind !== 'rom') return;
+    this.audit(exit.physAddr, hexBytes(exit.data.subarray(0, exit.len)), 'mmio exit');
   }
 
   private auditInstruction(became: string, instruction = this.instruction()): void {

@@ -4,20 +4,16 @@
  */
 import { KVM_MEM_READONLY, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../abi.ts';
 import { assert } from '../../assert.ts';
-import type { BackingKind } from '../../machine.ts';
 import type { Patch } from '../../policy.ts';
+import type { Layout } from '../../vmm/layout.ts';
+import { Slot } from '../../vmm/slot.ts';
 import { CoreMachine } from '../core-machine.ts';
 import { STEP_COUNTS, WORDS } from '../vm.ts';
 import { AccessBatch } from './access.ts';
 
 /** How a ROM is given to the guest, and who decides about it: the parts of a strategy that a hot loop meets. */
 export interface RomSpec {
-  readonly layout: {
-    readonly backing: BackingKind;
-    readonly shared: boolean;
-    readonly prot: number;
-    readonly slotFlags: number | null;
-  };
+  readonly layout: Layout;
   readonly series: readonly Patch[];
 }
 
@@ -120,17 +116,14 @@ function addSlot(
   pages: number,
   layout: RomSpec['layout'],
 ): number {
-  const backing = m.createBacking({ kind: layout.backing, bytes: pages * PAGE_SIZE });
-  const hva = m.mmap({ backing, prot: layout.prot, shared: layout.shared });
-  assert(hva > 0, 'the benchmark cannot map its memory');
-  if (layout.slotFlags === null) return hva;
-  const ret = m.setUserMemoryRegion({
+  const made = new Slot(m, {
     slot,
-    flags: layout.slotFlags,
     guestPhysAddr: gfn * PAGE_SIZE,
-    memorySize: pages * PAGE_SIZE,
-    userspaceAddr: hva,
+    bytes: pages * PAGE_SIZE,
+    memory: layout,
   });
-  assert(ret === 0, 'the benchmark cannot make its slots');
-  return hva;
+  assert(made.hva > 0, 'the benchmark cannot map its memory');
+  if (layout.slotFlags !== null)
+    assert(made.set(layout.slotFlags) === 0, 'the benchmark cannot make its slots');
+  return made.hva;
 }
