@@ -8,35 +8,6 @@ export const KVM_MEM_LOG_DIRTY_PAGES = 1;
 /** `KVM_SET_USER_MEMORY_REGION`: a write is not done but leaves as `KVM_EXIT_MMIO` (Linux 3.7). */
 export const KVM_MEM_READONLY = 2;
 
-/** Why `KVM_RUN` came back to userspace (`kvm_run.exit_reason`); the numbers are the ABI's. */
-export const KVM_EXIT_UNKNOWN = 0;
-/** The guest used a port that no in-kernel device has. */
-export const KVM_EXIT_IO = 2;
-/** The guest halted, and no in-kernel interrupt controller could wake it. */
-export const KVM_EXIT_HLT = 5;
-/** The guest touched memory that the VMM has to answer for. */
-export const KVM_EXIT_MMIO = 6;
-/** The guest's processor shut down: a fault while delivering a double fault. */
-export const KVM_EXIT_SHUTDOWN = 8;
-/** A signal ended the call. The core reports it for a guest that provably makes no progress. */
-export const KVM_EXIT_INTR = 10;
-/** KVM could not go on; `suberror` says why. */
-export const KVM_EXIT_INTERNAL_ERROR = 17;
-
-/** The name of each exit reason the core can give, for reports and traces. */
-export const EXIT_NAMES: Readonly<Record<number, string>> = {
-  [KVM_EXIT_UNKNOWN]: 'KVM_EXIT_UNKNOWN',
-  [KVM_EXIT_IO]: 'KVM_EXIT_IO',
-  [KVM_EXIT_HLT]: 'KVM_EXIT_HLT',
-  [KVM_EXIT_MMIO]: 'KVM_EXIT_MMIO',
-  [KVM_EXIT_SHUTDOWN]: 'KVM_EXIT_SHUTDOWN',
-  [KVM_EXIT_INTR]: 'KVM_EXIT_INTR',
-  [KVM_EXIT_INTERNAL_ERROR]: 'KVM_EXIT_INTERNAL_ERROR',
-};
-
-/** `KVM_EXIT_INTERNAL_ERROR`: the instruction emulator met something it cannot do. */
-export const KVM_INTERNAL_ERROR_EMULATION = 1;
-
 /** Error numbers, positive; calls return them negated, as in the kernel. */
 export const ENOENT = 2;
 export const EINTR = 4;

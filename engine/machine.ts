@@ -2,6 +2,7 @@
  * The Machine: what a scenario needs of any KVM, the emulated core or a real `/dev/kvm`.
  * Calls have the shape of the system calls they stand for: 0 or more is success, less than 0 is -errno.
  */
+import type { ExitRecord } from './exits.ts';
 import type { Life, Observation } from './observation.ts';
 
 /** How the VMM got the memory behind a mapping. */
@@ -54,26 +55,6 @@ export interface VcpuRegs {
   readonly gpr: readonly bigint[];
   readonly rip: bigint;
   readonly rflags: number;
-}
-
-/**
- * `struct kvm_run` after an exit. One record per machine, refilled at each exit: copy what is to be kept.
- */
-export interface ExitRecord {
-  /** KVM_EXIT_*. */
-  reason: number;
-  /** MMIO: the address. */
-  physAddr: number;
-  /** MMIO: bytes, at most 8. IO: bytes of one access. */
-  len: number;
-  /** MMIO and IO: the guest wrote. */
-  isWrite: boolean;
-  /** MMIO and IO: what the guest wrote, or what the VMM answers before it runs the vCPU again. */
-  readonly data: Uint8Array;
-  /** IO: the port. */
-  port: number;
-  /** INTERNAL_ERROR: KVM_INTERNAL_ERROR_*. */
-  suberror: number;
 }
 
 /** The dirty bitmap of a slot, one bit a page, lowest page first. */

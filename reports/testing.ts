@@ -2,6 +2,7 @@
  * A Comparison made up for tests and for looking at reports: every fate, costs, timings, lives, and on request
  * hostile words wherever a user or a guest could put them. It is shaped like the real thing, not measured.
  */
+import { noExits } from '../engine/exits.ts';
 import type { Life, LifeStep } from '../engine/observation.ts';
 import type { Decision } from '../engine/policy.ts';
 import {
@@ -171,9 +172,8 @@ function run(s: ScenarioInfo, name: string, o: SampleOptions): Run {
       ? HOSTILE
       : `kvm_handle_bad_page() ${exits > 0 ? 'emulates the refused store, which leaves as MMIO' : 'has no answer to a fault pfn but -EFAULT'}.`,
     exits: {
-      'mmio-read': 0,
+      ...noExits(),
       'mmio-write': exits,
-      io: 0,
       hlt: fate === 'ok' ? 1 : 0,
       'internal-error': fate === 'internal-error' ? 1 : 0,
       shutdown: fate === 'shutdown' ? 1 : 0,

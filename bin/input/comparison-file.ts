@@ -1,8 +1,9 @@
 /** A Comparison read back from a file: checked as a whole, so that a report never trips over half of one. */
 import { z } from 'zod';
+import { EXIT_KINDS } from '../../engine/exits.ts';
 import { FAULT_KINDS } from '../../engine/observation.ts';
 import { DECISIONS } from '../../engine/policy.ts';
-import { COMPARISON_SCHEMA, type Comparison, EXIT_KINDS, FATES } from '../../scenarios/run/comparison.ts';
+import { COMPARISON_SCHEMA, type Comparison, FATES } from '../../scenarios/run/comparison.ts';
 import { readJson } from './input.ts';
 
 const count = z.number().nonnegative();

@@ -1,15 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { EFAULT, EINTR, KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '../abi.ts';
 import {
-  EFAULT,
-  EINTR,
   KVM_EXIT_HLT,
   KVM_EXIT_INTERNAL_ERROR,
   KVM_EXIT_IO,
   KVM_EXIT_MMIO,
   KVM_EXIT_SHUTDOWN,
-  KVM_MEM_LOG_DIRTY_PAGES,
-  KVM_MEM_READONLY,
-} from '../abi.ts';
+} from '../exits.ts';
 import type { Patch } from '../policy.ts';
 import { type CoreMachine, createCoreMachine } from './core-machine.ts';
 

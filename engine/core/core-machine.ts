@@ -3,10 +3,10 @@
  * the same memory and the same digest.
  */
 import { PAGE_SHIFT, PAGE_SIZE } from '../abi.ts';
+import { newExitRecord } from '../exits.ts';
 import type {
   BackingSpec,
   DirtyLog,
-  ExitRecord,
   Machine,
   MappingSpec,
   MemoryRegion,
@@ -56,15 +56,7 @@ export function createCoreMachine(options: CoreOptions): CoreMachine {
 /** The emulated core. */
 export class CoreMachine implements Machine {
   readonly engine = 'core';
-  readonly exit: ExitRecord = {
-    reason: 0,
-    physAddr: 0,
-    len: 0,
-    isWrite: false,
-    data: new Uint8Array(8),
-    port: 0,
-    suberror: 0,
-  };
+  readonly exit = newExitRecord();
   readonly vm: Vm;
   readonly mmu: Mmu;
   readonly vcpu: Vcpu;

@@ -1,5 +1,5 @@
 /** What a VMM answers to an exit unless it was told otherwise: from a device, from memory, or as an empty bus does. */
-import type { ExitRecord } from '../machine.ts';
+import type { ExitRecord } from '../exits.ts';
 import { type Decoded, decodeAt } from './instruction.ts';
 import type { Vmm } from './vmm.ts';
 

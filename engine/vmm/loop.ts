@@ -3,13 +3,14 @@
  * business; scenarios, recorded cases and probes are handlers, and none of them has a loop of its own.
  */
 import {
+  type ExitRecord,
   KVM_EXIT_HLT,
   KVM_EXIT_INTERNAL_ERROR,
   KVM_EXIT_IO,
   KVM_EXIT_MMIO,
   KVM_EXIT_SHUTDOWN,
-} from '../abi.ts';
-import type { ExitRecord, Machine } from '../machine.ts';
+} from '../exits.ts';
+import type { Machine } from '../machine.ts';
 
 /**
  * What a VMM does when KVM_RUN comes back: each handler answers the exit in the record and returns undefined to enter

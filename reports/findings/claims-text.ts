@@ -2,9 +2,9 @@
  * What the thread's claims came to: judged by their runs, as text and as JSON (the HTML section is in
  * html/about.ts). The claims themselves live beside the scenarios.
  */
-
+import { EXIT_KINDS, EXITS } from '../../engine/exits.ts';
 import type { ThreadClaim, Trial } from '../../scenarios/readonly-memory/thread.ts';
-import { EXIT_KINDS, type Run } from '../../scenarios/run/comparison.ts';
+import type { Run } from '../../scenarios/run/comparison.ts';
 import { wrap } from '../print/table.ts';
 import { FATE_WORDS, hasOperations, plural, stepsPerOperation } from '../print/words.ts';
 
@@ -77,7 +77,7 @@ export function judgeClaims(
 /** What one run showed: `rom-write under coexist: ok, 256 mmio-write exits, 8.05 steps/op`. */
 function saw(t: Trial, run: Run | undefined): string[] {
   if (run === undefined) return [];
-  const exits = EXIT_KINDS.filter((k) => run.exits[k] > 0 && k !== 'hlt' && k !== 'io');
+  const exits = EXIT_KINDS.filter((k) => run.exits[k] > 0 && EXITS[k].group !== 'call');
   const seen = [
     FATE_WORDS[run.fate].word,
     ...exits.map((k) => plural(run.exits[k], `${k} exit`)),

@@ -2,13 +2,8 @@
  * What each version of a series, and each patch left out of it, changes: a grid against the merged series.
  * The Comparison holds one strategy a version; which is the merged one is said by its name.
  */
-import {
-  type Comparison,
-  EXIT_KINDS,
-  findRun,
-  type Run,
-  type StrategyInfo,
-} from '../../scenarios/run/comparison.ts';
+import { EXIT_KINDS } from '../../engine/exits.ts';
+import { type Comparison, findRun, type Run, type StrategyInfo } from '../../scenarios/run/comparison.ts';
 import type { ReportOptions } from '../options.ts';
 import { textTable, wrap } from '../print/table.ts';
 import { count, FATE_WORDS } from '../print/words.ts';

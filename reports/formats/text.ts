@@ -4,10 +4,10 @@
  */
 import picocolors from 'picocolors';
 import stringWidth from 'string-width';
+import { EXIT_KINDS, EXITS } from '../../engine/exits.ts';
 import { FAULT_KINDS } from '../../engine/observation.ts';
 import {
   type Comparison,
-  EXIT_KINDS,
   type Fate,
   findRun,
   type Run,
@@ -22,7 +22,6 @@ import {
   comparisonDigest,
   count,
   crashed,
-  EXIT_HEADS,
   FATE_WORDS,
   FAULT_HEADS,
   hasOperations,
@@ -173,7 +172,7 @@ function runColumns(runs: readonly Run[], paint: Paint): Column[] {
     },
     number('crash', 'VM', (r) => (crashed(r) ? '1' : '0')),
     ...EXIT_KINDS.filter((k) => runs.some((r) => r.exits[k] > 0)).map((k) =>
-      number(EXIT_HEADS[k], 'exits', (r) => String(r.exits[k])),
+      number(EXITS[k].head, 'exits', (r) => String(r.exits[k])),
     ),
     ...FAULT_KINDS.filter((k) => runs.some((r) => r.faults[k] > 0)).map((k) =>
       number(FAULT_HEADS[k], 'faults', (r) => String(r.faults[k])),

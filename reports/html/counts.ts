@@ -1,6 +1,7 @@
 /** Exact counts, scenario by scenario, with the closed form beside what was measured. */
+import { EXIT_KINDS } from '../../engine/exits.ts';
 import { FAULT_KINDS } from '../../engine/observation.ts';
-import { EXIT_KINDS, type Prediction, type Run, type ScenarioInfo } from '../../scenarios/run/comparison.ts';
+import type { Prediction, Run, ScenarioInfo } from '../../scenarios/run/comparison.ts';
 import { html, join, type Markup } from '../print/escape.ts';
 import {
   count,

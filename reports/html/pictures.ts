@@ -1,6 +1,5 @@
 /** The sections that hold charts: predicted cost, exits by reason, times of this machine. */
-
-import { EXIT_KINDS } from '../../scenarios/run/comparison.ts';
+import { EXIT_KINDS } from '../../engine/exits.ts';
 import { type Chart, COST_PARTS, costCharts, exitCharts, PALETTE, timingCharts } from '../print/charts.ts';
 import { html, join, type Markup } from '../print/escape.ts';
 import { drawCharts } from '../print/svg.ts';

@@ -3,7 +3,8 @@
  * data values only, never field names or expressions.
  */
 import type { TopLevelSpec } from 'vega-lite';
-import { type Comparison, EXIT_KINDS, type Run, type ScenarioInfo } from '../../scenarios/run/comparison.ts';
+import { EXIT_KINDS } from '../../engine/exits.ts';
+import type { Comparison, Run, ScenarioInfo } from '../../scenarios/run/comparison.ts';
 import { visible } from './escape.ts';
 import {
   count,

@@ -3,7 +3,7 @@
  * how numbers are written. A report never invents its own names for these.
  */
 import type { FaultKind } from '../../engine/observation.ts';
-import type { Comparison, ExitKind, Fate, Run, Timing } from '../../scenarios/run/comparison.ts';
+import type { Comparison, Fate, Run, Timing } from '../../scenarios/run/comparison.ts';
 
 /** How a fate is shown. */
 export interface FateWords {
@@ -39,17 +39,6 @@ export const FATE_WORDS: Readonly<Record<Fate, FateWords>> = {
   shutdown: { icon: '▼', word: 'shutdown', code: 'SHU', crash: true, says: 'triple fault: VM shut down' },
   refused: { icon: '–', word: 'refused', code: 'REF', crash: false, says: 'a call of the VMM was refused' },
   corrupt: { icon: '≠', word: 'corrupt', code: 'COR', crash: false, says: 'ROM changed, or was read wrong' },
-};
-
-/** Exits as column heads; a space is where a narrow head may break. */
-export const EXIT_HEADS: Readonly<Record<ExitKind, string>> = {
-  'mmio-read': 'mmio read',
-  'mmio-write': 'mmio write',
-  io: 'io',
-  hlt: 'hlt',
-  'internal-error': 'int. error',
-  shutdown: 'shut down',
-  efault: '-E FAULT',
 };
 
 /** Faults as column heads. */

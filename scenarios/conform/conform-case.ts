@@ -3,7 +3,8 @@
  * recorder wrote down, to be compared word for word.
  */
 import { PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
-import type { CpuMode, ExitRecord, Machine } from '../../engine/machine.ts';
+import type { ExitRecord } from '../../engine/exits.ts';
+import type { CpuMode, Machine } from '../../engine/machine.ts';
 import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
 import { Slot, type SlotMemory } from '../../engine/vmm/slot.ts';
 

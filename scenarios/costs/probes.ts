@@ -2,7 +2,8 @@
  * Probes: what a recorder ran on a real kernel to learn what single steps cost, run again on a machine of ours
  * to learn which steps those were. `costs.json` says of each probe what it was.
  */
-import { KVM_EXIT_HLT, KVM_EXIT_INTERNAL_ERROR, PAGE_SIZE } from '../../engine/abi.ts';
+import { PAGE_SIZE } from '../../engine/abi.ts';
+import { KVM_EXIT_HLT, KVM_EXIT_INTERNAL_ERROR } from '../../engine/exits.ts';
 import type { Machine } from '../../engine/machine.ts';
 import type { StepCounts } from '../../engine/observation.ts';
 import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';

@@ -1,6 +1,7 @@
 /** The claims of a scenario: what its author says each strategy does, and how a run is held against it. */
+import { type ExitKind, exitKindsIn } from '../../engine/exits.ts';
 import type { StrategyName } from '../../strategies/names.ts';
-import type { ClaimResult, ExitKind, Fate, Prediction, Run } from '../run/comparison.ts';
+import type { ClaimResult, Fate, Prediction, Run } from '../run/comparison.ts';
 
 /** A count, alone or with the formula it comes from. */
 export type Count = number | { readonly formula: string; readonly value: number };
@@ -24,12 +25,14 @@ export interface ClaimRow {
 
 type Row = Omit<ClaimRow, 'fate' | 'source'>;
 
-/** The guest finishes, and the ROM is as it was; MMIO exits that are not named are claimed not to happen. */
+const NO_MEMORY_EXITS = Object.fromEntries(exitKindsIn('memory').map((kind) => [kind, 0]));
+
+/** The guest finishes, and the ROM is as it was; exits for memory that are not named are claimed not to happen. */
 export const lives = (source: string, row: Row = {}): ClaimRow => ({
   fate: 'ok',
   source,
   ...row,
-  exits: { 'mmio-read': 0, 'mmio-write': 0, efault: 0, ...row.exits },
+  exits: { ...NO_MEMORY_EXITS, ...row.exits },
 });
 
 /** The guest ends otherwise. */

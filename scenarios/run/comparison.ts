@@ -2,6 +2,7 @@
  * The Comparison: all runs of one invocation, as plain JSON. Everything that is printed, written, gated or
  * drawn is a pure function of it; nothing downstream runs an engine or reads a clock.
  */
+import type { ExitKind } from '../../engine/exits.ts';
 import type { Paging } from '../../engine/machine.ts';
 import type { FaultKind, Life, StepCounts } from '../../engine/observation.ts';
 import type { Decision } from '../../engine/policy.ts';
@@ -27,18 +28,6 @@ export const FATES = [
   'corrupt',
 ] as const;
 export type Fate = (typeof FATES)[number];
-
-/** Exits to userspace by reason; `efault` counts KVM_RUN returning -EFAULT. */
-export const EXIT_KINDS = [
-  'mmio-read',
-  'mmio-write',
-  'io',
-  'hlt',
-  'internal-error',
-  'shutdown',
-  'efault',
-] as const;
-export type ExitKind = (typeof EXIT_KINDS)[number];
 
 /** A strategy, as reports name it. */
 export interface StrategyInfo {
@@ -139,6 +128,7 @@ export interface Run {
   readonly finding?: string;
   /** One sentence: why, with the message of the thread or the kernel function behind it. */
   readonly because: string;
+  /** Exits to userspace by kind; `efault` counts KVM_RUN returning -EFAULT. */
   readonly exits: Readonly<Record<ExitKind, number>>;
   readonly faults: Readonly<Record<FaultKind, number>>;
   /** Memory-slot ioctls the VMM made while the guest ran. */

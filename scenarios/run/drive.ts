@@ -2,9 +2,9 @@
  * Drives the guest of a scenario to its end: the handlers of its VMM, which keep counts and say how it ended. Every
  * run ends: a guest that makes no progress is reported by the machine, and one that only exits runs into a bound.
  */
-
-import { EFAULT, EINTR, errnoName, KVM_EXIT_INTR } from '../../engine/abi.ts';
-import type { ExitRecord, Machine } from '../../engine/machine.ts';
+import { EFAULT, EINTR, errnoName } from '../../engine/abi.ts';
+import { type ExitKind, type ExitRecord, KVM_EXIT_INTR, noExits } from '../../engine/exits.ts';
+import type { Machine } from '../../engine/machine.ts';
 import { answerMmioRead, answerMmioWrite, answerPortInput, stoppedAt } from '../../engine/vmm/answers.ts';
 import type { Decoded } from '../../engine/vmm/instruction.ts';
 import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
@@ -12,7 +12,7 @@ import type { Vmm } from '../../engine/vmm/vmm.ts';
 import { ACTION_PORT } from '../language/guest.ts';
 import type { AnyParams } from '../language/params.ts';
 import type { Scenario } from '../language/scenario.ts';
-import type { ExitKind, Fate, RomWrite } from './comparison.ts';
+import type { Fate, RomWrite } from './comparison.ts';
 
 /** Attempted writes to the ROM that are kept. */
 const ROM_WRITES_MAX = 64;
@@ -50,15 +50,7 @@ export function driveLooking(
 }
 
 class Drive implements ExitHandlers<Ending> {
-  private readonly exits: Record<ExitKind, number> = {
-    'mmio-read': 0,
-    'mmio-write': 0,
-    io: 0,
-    hlt: 0,
-    'internal-error': 0,
-    shutdown: 0,
-    efault: 0,
-  };
+  private readonly exits = noExits();
   private readonly romWrites: RomWrite[] = [];
   private readonly machine: Machine;
   private readonly vmm: Vmm;

@@ -4,8 +4,9 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KVM_EXIT_HLT, KVM_EXIT_MMIO, KVM_MEM_READONLY } from '../../engine/abi.ts';
+import { KVM_MEM_READONLY } from '../../engine/abi.ts';
 import { type CoreMachine, createCoreMachine } from '../../engine/core/core-machine.ts';
+import { KVM_EXIT_HLT, KVM_EXIT_MMIO } from '../../engine/exits.ts';
 import type { Paging } from '../../engine/machine.ts';
 import type { Patch } from '../../engine/policy.ts';
 import { STRATEGIES } from '../../strategies/index.ts';

@@ -1,14 +1,8 @@
 /** The batch API against a guest that does the same with instructions: same faults, steps, memory and sums. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  KVM_EXIT_HLT,
-  KVM_EXIT_MMIO,
-  KVM_MEM_READONLY,
-  PAGE_SIZE,
-  PROT_READ,
-  PROT_WRITE,
-} from '../../abi.ts';
+import { KVM_MEM_READONLY, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../abi.ts';
+import { KVM_EXIT_HLT, KVM_EXIT_MMIO } from '../../exits.ts';
 import { FACT_WORDS } from '../../facts.ts';
 import type { Patch } from '../../policy.ts';
 import { STEPS } from '../../steps.ts';

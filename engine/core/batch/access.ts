@@ -6,8 +6,9 @@
  * whose parts are called here; only decoding and register write-back are left out. The VMM is taken to answer
  * every exit at once: it does nothing about a store, gives 0xff for a load, and steps over what got -EFAULT (a load then reads 0).
  */
-import { GFN_LIMIT, KVM_EXIT_MMIO, PAGE_SHIFT } from '../../abi.ts';
+import { GFN_LIMIT, PAGE_SHIFT } from '../../abi.ts';
 import { assert } from '../../assert.ts';
+import { KVM_EXIT_MMIO } from '../../exits.ts';
 import { F_WRITE } from '../../facts.ts';
 import { APIC_GFN } from '../kvm/emulate/emulate-ops.ts';
 import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_HVA_OK, V_MAP } from '../kvm/fault/fault-path.ts';

@@ -2,17 +2,19 @@
  * The vCPU: KVM_RUN. Finishes what userspace was asked to do, then enters the guest again and again until
  * something needs userspace. svm_handle_exit() and vcpu_enter_guest() of Linux 6.1, in outline.
  */
+import { EINTR } from '../../abi.ts';
+import { assert } from '../../assert.ts';
 import {
-  EINTR,
+  type ExitRecord,
+  exitSays,
   KVM_EXIT_HLT,
   KVM_EXIT_INTR,
   KVM_EXIT_IO,
   KVM_EXIT_MMIO,
   KVM_EXIT_SHUTDOWN,
-} from '../../abi.ts';
-import { assert } from '../../assert.ts';
+} from '../../exits.ts';
 import { F_APF } from '../../facts.ts';
-import type { ExitRecord, VcpuSetup } from '../../machine.ts';
+import type { VcpuSetup } from '../../machine.ts';
 import type { FaultPolicy } from '../../policy.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
@@ -42,7 +44,6 @@ import {
 import { KvmEmulateOps } from './emulate/emulate-ops.ts';
 import { ExceptionQueue } from './emulate/exceptions.ts';
 import { MmioState } from './emulate/mmio.ts';
-import { exitSays } from './fault/exit-words.ts';
 import type { LifeRecorder } from './fault/life.ts';
 import { type FaultingVcpu, PageFaults } from './fault/page-fault.ts';
 import { GuestBus } from './guest-bus.ts';
@@ -143,10 +144,11 @@ export class Vcpu implements FaultingVcpu {
     }
     this.mmu.vm.count(STEP_INDEX['userspace-exit']);
     this.mmu.vm.count(STEP_INDEX.syscall);
-    if (next >= 0) this.#tellExit();
-    else if (this.life.open) this.life.exited('returns -EFAULT: userspace learns neither address nor data');
+    if (next >= 0) this.#fillExit();
+    const ret = next < 0 ? next : 0;
+    if (this.life.open) this.life.exited(exitSays(ret, this.exit));
     this.mmu.vm.record(EV_EXIT, next < 0 ? next : this.exit.reason, this.exit.physAddr, this.exit.len);
-    return next < 0 ? next : 0;
+    return ret;
   }
 
   #enterGuest(): number {
@@ -237,8 +239,8 @@ export class Vcpu implements FaultingVcpu {
   }
 
   /** Fills and records what userspace sees of an exit. */
-  #tellExit(): void {
-    const { exit, life, mmu } = this;
+  #fillExit(): void {
+    const { exit, mmu } = this;
     if (this.pending === PENDING_MMIO) this.mmio.fillExit(exit);
     if (exit.reason === KVM_EXIT_MMIO) {
       mmu.vm.count(STEP_INDEX['mmio-exit']);
@@ -247,14 +249,12 @@ export class Vcpu implements FaultingVcpu {
       const low = shown > 0 ? d[0]! | ((d[1]! << 8) & mask(shown, 1)) | ((d[2]! << 16) & mask(shown, 2)) : 0;
       mmu.vm.record(EV_MMIO_DATA, low, exit.isWrite ? 1 : 0, exit.len);
     }
-    if (life.open) life.exited(exitSays(exit));
   }
 
   /** A guest that goes nowhere is stopped, as a VMM's signal would stop it. */
   #livelock(): number {
-    if (this.life.open)
-      this.life.note('KVM_RUN', 'the guest makes no progress: it would go on like this for ever');
     this.exit.reason = KVM_EXIT_INTR;
+    if (this.life.open) this.life.note('KVM_RUN', exitSays(-EINTR, this.exit));
     this.mmu.vm.record(EV_EXIT, -EINTR, this.regs.rip, 0);
     return -EINTR;
   }

@@ -3,13 +3,13 @@
  * the guest try again first, execution, and what becomes of an instruction KVM cannot do.
  */
 import {
+  type ExitRecord,
   KVM_EXIT_INTERNAL_ERROR,
   KVM_EXIT_IO,
   KVM_EXIT_MMIO,
   KVM_INTERNAL_ERROR_EMULATION,
-} from '../../../abi.ts';
+} from '../../../exits.ts';
 import { F_WRITE } from '../../../facts.ts';
-import type { ExitRecord } from '../../../machine.ts';
 import { EMULATION_FAILURE_INTERNAL_ERROR, EMULATION_FAILURE_MMIO } from '../../../policy.ts';
 import { STEP_INDEX } from '../../../steps.ts';
 import { EV_EMULATE } from '../../vm.ts';

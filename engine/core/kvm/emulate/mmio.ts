@@ -2,8 +2,7 @@
  * MMIO delivery: the pieces of an access that no memory took, handed to userspace at most eight bytes at a
  * time, and its answers. emulator_read_write() and complete_emulated_mmio() of Linux 6.1.
  */
-import { KVM_EXIT_MMIO } from '../../../abi.ts';
-import type { ExitRecord } from '../../../machine.ts';
+import { type ExitRecord, KVM_EXIT_MMIO } from '../../../exits.ts';
 
 /** The widest access of the emulator: INS with REP, which writes ahead what it has read from the port. */
 export const MMIO_DATA_BYTES = 1024;
