@@ -51,6 +51,9 @@ describe('usage errors are one line on stderr and exit 2', () => {
     ['--seed=-1', /--seed -1: needs a whole number/],
     ['--seed 1 --seed 2', /--seed was given 2 times/],
     ['--out=', /--out needs a value/],
+    ['--version=3', /--version takes no value/],
+    ['list -h=x', /-h takes no value/],
+    ['--no-timing=maybe', /--no-timing takes no value/],
     ['--paging npd', /--paging 'npd': choose from npt, shadow/],
     ['--format xml', /--format 'xml': choose from table, json/],
     ['--scenrio rom-write', /no option --scenrio\. Did you mean --scenario\?/],
@@ -84,6 +87,23 @@ describe('usage errors are one line on stderr and exit 2', () => {
     expect(out).toBe('');
     expect(code).toBe(2);
   });
+});
+
+test('what is echoed does not act on the terminal', async () => {
+  const hidden = '\u001b[31m\u009b2J\u202e';
+  for (const argv of [
+    [hidden],
+    ['--scenario', hidden],
+    [`--${hidden}`],
+    ['--param', hidden],
+    ['report', hidden],
+    ['conform', '--filter', `(${hidden}`],
+  ]) {
+    const { code, out, err } = await runCli(argv);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain('\\u{1b}[31m\\u{9b}2J\\u{202e}');
+    expect(err).toMatch(/^[\x20-\x7e]+\n$/);
+  }
 });
 
 describe('completion', () => {

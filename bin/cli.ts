@@ -1,10 +1,11 @@
 /** Arguments to a command to an exit code. Pure but for what the commands do through their `Io`. */
 import yargs, { type Argv } from 'yargs';
+import { visible } from '../reports/print/escape.ts';
 import type { AnyCommand } from './command.ts';
 import { commands, defaultCommand } from './commands/index.ts';
 import { complete } from './completion.ts';
 import { suggestion } from './input/mistyped.ts';
-import { type ExitCode, firstLine, type Io, UsageError } from './io.ts';
+import { type ExitCode, firstLine, INTERNAL_ERROR, type Io, textOf, UsageError } from './io.ts';
 import { version } from './version.ts';
 
 /** Runs one command line; never throws and never ends the process. */
@@ -23,13 +24,15 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
 
 /** A user's mistake is one line; a mistake of ours comes with its trace, so that it can be reported. */
 function describe(error: unknown): string {
-  if (error instanceof UsageError) return firstLine(error);
-  const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return `internal error, please report it: ${trace}`;
+  // What is echoed came from arguments and files: it must not act on the terminal it is printed to.
+  if (error instanceof UsageError) return visible(firstLine(error));
+  const trace = error instanceof Error && error.stack !== undefined ? error.stack : textOf(error);
+  return `${INTERNAL_ERROR}: ${trace.split('\n').map(visible).join('\n')}`;
 }
 
 async function parse(argv: readonly string[], io: Io): Promise<ExitCode> {
   let code: ExitCode = 0;
+  refuseValues(argv);
   const parser = yargs([...argv])
     .scriptName(io.name)
     .locale('en')
@@ -61,6 +64,19 @@ async function parse(argv: readonly string[], io: Io): Promise<ExitCode> {
     if (text) io.out(`${text}\n`);
   });
   return code;
+}
+
+/** A switch is on or not there; yargs would take `--version=3` and `--no-timing=maybe` for it. */
+function refuseValues(argv: readonly string[]): void {
+  const { options } = commandOf(argv);
+  for (const word of argv) {
+    if (word === '--') return;
+    const name = /^--?([\w-]+)=/.exec(word)?.[1];
+    if (name === undefined) continue;
+    if (['help', 'h', 'version'].includes(name) || options[name]?.type === 'boolean') {
+      throw new UsageError(`${word.split('=', 1)[0]} takes no value`);
+    }
+  }
 }
 
 function declare(y: Argv, command: AnyCommand): Argv {

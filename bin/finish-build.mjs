@@ -8,5 +8,7 @@ const cli = new URL('bin/compare.js', dist);
 if (existsSync(cli)) chmodSync(cli, 0o755);
 for (const data of ['scenarios/data', 'engine/core/batch/c']) {
   const from = new URL(`../${data}`, import.meta.url);
-  if (existsSync(from)) cpSync(from, new URL(data, dist), { recursive: true });
+  if (existsSync(from)) {
+    cpSync(from, new URL(data, dist), { recursive: true, filter: (path) => !path.endsWith('.ts') });
+  }
 }

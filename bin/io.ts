@@ -6,6 +6,9 @@
 /** 0 all claims hold · 1 one is broken, or something differs · 2 usage or bad input · 130 interrupted. */
 export type ExitCode = 0 | 1 | 2 | 130;
 
+/** What the program says when all else fails: an error nobody foresaw, and the exit code of the user's mistakes. */
+export const INTERNAL_ERROR = 'internal error, please report it';
+
 /** What a command may know of the world, and how it speaks. */
 export interface Io {
   /** Writes to standard output. */
@@ -31,10 +34,29 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** What was thrown, as text. Anything can be thrown: an object whose `message` or `toString` throws as well. */
+export function textOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    return 'something that cannot be put into words';
+  }
+}
+
 /** The first line of whatever was thrown, for a message that has to stay on one line. */
-export function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.split(/\r?\n/, 1)[0]?.trim() || 'no message';
+export function firstLine(thrown: unknown): string {
+  return textOf(thrown).split(/\r?\n/, 1)[0]?.trim() || 'no message';
+}
+
+/** Its kind and its first line: `TypeError: x is not a function`; what is no error says so. */
+export function kindAndLine(thrown: unknown): string {
+  let kind = 'it threw';
+  try {
+    if (thrown instanceof Error) kind = String(thrown.name);
+  } catch {
+    // A getter of the user's: what it threw is no better known than the error.
+  }
+  return `${kind}: ${firstLine(thrown)}`;
 }
 
 /** The `code` of a system error (`ENOENT`), if it is one. */

@@ -17,7 +17,8 @@ import {
 
 /** Text that acts on every medium it could be printed in, if it is let. */
 export const HOSTILE =
-  '=HYPERLINK("x")</script><img src=x onerror=alert(1)>"\'`|*_\u001b[31m\u202e]]>&amp;--><svg onload=alert(2)>';
+  '=HYPERLINK("x")</script><img src=x onerror=alert(1)>"\'`|*_\u001b[31m\u202e]]>&amp;--><svg onload=alert(2)>' +
+  ' https://x.example/ www.x.example @someone ::error file=a,line=1::b \n::stop-commands::c ##[error]d ##vso[task]\u0000';
 
 /** What the sample should hold. */
 export interface SampleOptions {

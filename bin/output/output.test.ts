@@ -1,6 +1,19 @@
 /** Files are written whole or not at all. */
-import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, watch } from 'node:fs';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -30,6 +43,34 @@ describe('openOutput', () => {
     expect(await readFile(target, 'utf8')).toBe('new');
     expect((await stat(target)).mode & 0o777).toBe(0o640);
     expect((await readdir(folder)).sort()).toEqual(['a.txt', 'link.txt']);
+  });
+
+  test('a link to nothing stays one: what it names is made', async () => {
+    await mkdir(join(folder, 'deep'));
+    await symlink('deep/b.txt', join(folder, 'link.txt'));
+    await (await openOutput('--out', 'link.txt', folder)).write('new');
+    expect(await readlink(join(folder, 'link.txt'))).toBe('deep/b.txt');
+    expect(await readFile(join(folder, 'deep/b.txt'), 'utf8')).toBe('new');
+    await symlink('no/where.txt', join(folder, 'lost.txt'));
+    await expect(openOutput('--out', 'lost.txt', folder)).rejects.toThrow('its folder does not exist');
+  });
+
+  test('clears away what a killed writer left, and nothing else', async () => {
+    const name = async (pid: number): Promise<string> => {
+      const watcher = watch(folder);
+      const seen = new Promise<string>((resolve) => watcher.once('change', (_, n) => resolve(String(n))));
+      await (await openOutput('--out', 'a.json', folder)).write('');
+      const part = await seen;
+      watcher.close();
+      return part.replace(`-${process.pid}.`, `-${pid}.`);
+    };
+    const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
+    await once(child, 'close');
+    const [dead, alive] = [await name(child.pid ?? 0), await name(process.ppid)];
+    const others = ['.a.json.00000000-1.aabbccddeeff.part', 'mine.part', alive];
+    for (const file of [dead, ...others]) await writeFile(join(folder, file), 'half');
+    await openOutput('--out', 'other.json', folder);
+    expect((await readdir(folder)).sort()).toEqual([...others, 'a.json'].sort());
   });
 
   test('writes straight into what is no file', async () => {

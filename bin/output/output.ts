@@ -1,6 +1,19 @@
 /** Files are written whole or not at all, and a path that cannot be written is found before any work is done. */
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import {
+  chmod,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { errorCode, firstLine, UsageError } from '../io.ts';
 
@@ -21,17 +34,49 @@ function refuse(option: string, path: string, error: unknown): UsageError {
   return new UsageError(`${option} ${path}: cannot be written: ${reason}`);
 }
 
-/** A file beside the target that nobody else uses. */
-const temporary = (target: string): string =>
-  join(dirname(target), `.${basename(target).slice(0, 64)}.${randomBytes(6).toString('hex')}.part`);
+/** This machine among those that share a file system, or this container: process ids mean something only here. */
+const HERE = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+const PART = new RegExp(`^\\..*\\.${HERE}-(\\d+)\\.[0-9a-f]{12}\\.part$`, 's');
 
-/** Where a link leads, or the path itself when nothing is there yet. */
+/** Parts that are being written. */
+const parts = new Set<string>();
+
+/** A file beside the target that nobody else uses; its name says who is writing it. */
+const temporary = (target: string): string => {
+  const unique = randomBytes(6).toString('hex');
+  return join(dirname(target), `.${basename(target).slice(0, 40)}.${HERE}-${process.pid}.${unique}.part`);
+};
+
+/** Takes away what is being written: for a process that ends before its time. */
+export function removeParts(): void {
+  for (const part of parts) rmSync(part, { force: true });
+}
+
+/** Takes away what writers left that were killed: their parts are nobody's any more. */
+async function removeStale(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const writer = Number(PART.exec(name)?.[1]);
+    if (writer > 0 && !isRunning(writer)) await rm(join(folder, name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Somebody else's process is one, too.
+    return errorCode(error) === 'EPERM';
+  }
+}
+
+/** Where a link leads, or the path itself when nothing is there yet; a link to nothing leads to what is to be made. */
 async function follow(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return path;
-    throw error;
+    if (errorCode(error) !== 'ENOENT') throw error;
+    const to = await readlink(path).catch(() => undefined);
+    return to === undefined ? path : follow(resolve(await realpath(dirname(path)), to));
   }
 }
 
@@ -55,9 +100,8 @@ export async function openOutput(option: string, path: string, cwd: string): Pro
     if (there && !there.isFile()) return { path, write: (text) => attempt(() => writeFile(target, text)) };
     // The file itself, if there is one, and the folder: both have to allow it.
     if (there) await (await open(target, 'r+')).close();
-    const probe = temporary(target);
-    await (await open(probe, 'wx')).close();
-    await rm(probe);
+    await withPart(target, async (probe) => (await open(probe, 'wx')).close());
+    await removeStale(dirname(target)).catch(() => undefined);
     return { path, write: (text) => attempt(() => replace(target, text, there?.mode)) };
   } catch (error) {
     throw error instanceof UsageError ? error : refuse(option, path, error);
@@ -73,14 +117,22 @@ export async function openOutput(option: string, path: string, cwd: string): Pro
 }
 
 async function replace(target: string, text: string, mode: number | undefined): Promise<void> {
-  const part = temporary(target);
-  try {
+  await withPart(target, async (part) => {
     await writeFile(part, text, { flag: 'wx' });
     if (mode !== undefined) await chmod(part, mode & 0o777);
     await rename(part, target);
-  } catch (error) {
+  });
+}
+
+/** Lends a file beside the target, which is gone afterwards whatever happened. */
+async function withPart(target: string, use: (part: string) => Promise<void>): Promise<void> {
+  const part = temporary(target);
+  parts.add(part);
+  try {
+    await use(part);
+  } finally {
     await rm(part, { force: true });
-    throw error;
+    parts.delete(part);
   }
 }
 

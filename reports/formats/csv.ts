@@ -4,6 +4,7 @@
  */
 import { stringify } from 'csv-stringify/sync';
 import type { Comparison, Run } from '../../scenarios/run/comparison.ts';
+import { visible } from '../print/escape.ts';
 import { crashed, hasOperations, medianInterval, totalFaults } from '../print/words.ts';
 
 /** The columns, in order. `value` is in the unit that `unit` names. */
@@ -21,7 +22,8 @@ export function renderCsv(c: Comparison): string {
     columns: [...CSV_COLUMNS],
     record_delimiter: 'unix',
     escape_formulas: true,
-    cast: { number: (n) => (Number.isFinite(n) ? String(n) : '') },
+    // Text of others' files: no control characters, and nothing that a log would take for a command.
+    cast: { number: (n) => (Number.isFinite(n) ? String(n) : ''), string: visible },
   });
 }
 

@@ -1,6 +1,6 @@
 /** GitHub's ways to be told: an annotation a broken claim, and a Markdown step summary. */
 import { brokenClaims, type Comparison, findRun } from '../../scenarios/run/comparison.ts';
-import { visible } from '../print/escape.ts';
+import { markdownText, visible } from '../print/escape.ts';
 import { FATE_WORDS } from '../print/words.ts';
 import { verdict } from '../summary.ts';
 import { testingBlock } from './markdown.ts';
@@ -21,12 +21,12 @@ const property = (s: string): string => data(s).replaceAll(':', '%3A').replaceAl
 
 /** Markdown for $GITHUB_STEP_SUMMARY: the verdict, the fate matrix, how it was tested. */
 export function githubSummary(c: Comparison): string {
-  const row = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
+  const row = (cells: readonly string[]): string => `| ${cells.map(markdownText).join(' | ')} |`;
   const rows = c.scenarios.map((s) =>
     row([s.name, ...c.strategies.map((t) => fate(findRun(c, s.name, t.name)?.fate))]),
   );
   return `${[
-    ...verdict(c).map((s) => `${cell(s)}\n`),
+    ...verdict(c).map((s) => `${markdownText(s)}\n`),
     row(['scenario', ...c.strategies.map((s) => s.name)]),
     `|${' --- |'.repeat(c.strategies.length + 1)}`,
     ...rows,
@@ -37,8 +37,3 @@ export function githubSummary(c: Comparison): string {
 
 const fate = (f: keyof typeof FATE_WORDS | undefined): string =>
   f === undefined ? '–' : `${FATE_WORDS[f].icon} ${FATE_WORDS[f].word}`;
-
-const cell = (s: string): string =>
-  visible(s)
-    .replace(/[\\`*_[\]<>|#!~]/g, '\\$&')
-    .replaceAll('&', '&amp;');

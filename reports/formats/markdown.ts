@@ -4,27 +4,27 @@
  */
 import type { Comparison } from '../../scenarios/run/comparison.ts';
 import type { ReportOptions } from '../options.ts';
-import { visible } from '../print/escape.ts';
+import { markdownText } from '../print/escape.ts';
 import { wrap } from '../print/table.ts';
 import { comparisonDigest, count, list } from '../print/words.ts';
 import { claimsSentence, summarize, verdict } from '../summary.ts';
-import { brokenText, matrix, scenarioTables } from './text.ts';
+import { brokenText, matrix, scenarioTables, triedScenarios } from './text.ts';
 
 const WIDTH = 72;
 
 /** The report as Markdown. */
 export function renderMarkdown(c: Comparison, _options: ReportOptions = {}): string {
-  const many = c.scenarios.length > 1;
+  const many = c.scenarios.length > 1 && c.runs.length > 0;
   const broken = brokenText(c, WIDTH - 2);
   return `${[
     '# Read-only guest memory, compared',
     '',
-    ...verdict(c).flatMap((s) => [...wrap(prose(s), WIDTH), '']),
+    ...verdict(c).flatMap((s) => [...wrap(markdownText(s), WIDTH), '']),
     ...(many ? ['## Fate of the VM', '', ...fence(matrix(c, WIDTH).slice(verdictLines(c) + 1))] : []),
-    ...c.scenarios.flatMap((s) => [
-      `## ${prose(visible(s.name))}`,
+    ...triedScenarios(c).flatMap((s) => [
+      `## ${markdownText(s.name)}`,
       '',
-      ...wrap(prose(s.asks), WIDTH),
+      ...wrap(markdownText(s.asks), WIDTH),
       '',
       ...fence(scenarioTables(c, s, WIDTH)),
     ]),
@@ -54,13 +54,6 @@ export function testingBlock(c: Comparison): string[] {
       `again: ${c.command}`,
     ].flatMap((line) => wrap(line, WIDTH - 2, '  ').map((l) => `  ${l}`)),
   ];
-}
-
-/** Text whose Markdown and HTML marks are inert. */
-function prose(text: string): string {
-  return visible(text)
-    .replace(/[\\`*_[\]<>|#!~]/g, '\\$&')
-    .replaceAll('&', '&amp;');
 }
 
 /** A fenced block; the fence is longer than any run of backticks inside. */

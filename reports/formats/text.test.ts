@@ -69,6 +69,9 @@ describe('the table', () => {
     const c = sampleComparison();
     const part = { ...c, interrupted: true, runs: c.runs.slice(0, 3) };
     expect(renderText(part)).toContain('Interrupted: 3 of 12 cells.');
+    const all = sampleComparison({ scenarios: SAMPLE_SCENARIOS });
+    for (const render of [renderText, renderMarkdown])
+      expect(render({ ...all, runs: [] }).match(/Nothing was run\./g)).toHaveLength(1);
     for (const render of Object.values(RENDERERS)) expect(render({ ...c, runs: [] })).toBeTruthy();
   });
 });
@@ -153,6 +156,21 @@ describe('machines that read reports', () => {
     }
     for (const line of renderMarkdown(sampleComparison(full)).split('\n'))
       expect(stringWidth(line), line).toBeLessThanOrEqual(72);
+  });
+
+  test('nothing in a report is a command to a build machine, or a link or a mention in Markdown', () => {
+    for (const render of [renderText, renderMarkdown, renderCsv, renderJunit, renderKtap, githubSummary]) {
+      const text = render(samples.hostile);
+      expect(text).toContain('b');
+      for (const line of text.split('\n')) {
+        expect(line).not.toMatch(/^\s*::/);
+        expect(line).not.toMatch(/##(vso)?\[/);
+        expect(line).not.toMatch(ACTIVE);
+      }
+    }
+    const prose = renderMarkdown(samples.hostile).replaceAll(/^(`{3,}).*?^\1$/gms, '');
+    expect(prose).toContain('https');
+    expect(prose).not.toMatch(/(?<!\\):\/\/|www\.|(?<!\\)@/);
   });
 
   test('github gets one annotation a broken claim, on one line', () => {

@@ -59,14 +59,21 @@ function paints(color: boolean): Paint {
 export function renderText(c: Comparison, options: ReportOptions = {}): string {
   const width = Math.max(40, options.width ?? 80);
   const paint = paints(options.color ?? false);
+  if (c.runs.length === 0) return `${['Nothing was run.', '', ...closing(c, width, paint)].join('\n')}\n`;
   const lines: string[] = [];
   if (c.scenarios.length > 1) lines.push(...matrix(c, width, paint), '');
-  for (const scenario of c.scenarios) lines.push(...scenarioText(c, scenario, width, paint), '');
+  for (const scenario of triedScenarios(c)) lines.push(...scenarioText(c, scenario, width, paint), '');
   lines.push(...brokenText(c, width, paint));
   if (options.thread) lines.push(claimsText(options.thread, { width }), '');
   lines.push(...closing(c, width, paint));
   return `${lines.join('\n')}\n`;
 }
+
+/** The scenarios that have at least one run: after Ctrl-C, perhaps not all. */
+export const triedScenarios = (c: Comparison): readonly ScenarioInfo[] => {
+  const tried = new Set(c.runs.map((r) => r.scenario));
+  return c.scenarios.filter((s) => tried.has(s.name));
+};
 
 /** Strategies by scenario, a code in each cell; strategies get letters where their names do not fit. */
 export function matrix(c: Comparison, width: number, paint: Paint = paints(false)): string[] {
@@ -132,7 +139,7 @@ function scenarioText(c: Comparison, scenario: ScenarioInfo, width: number, pain
       width,
     ).map(paint.dim),
     '',
-    ...(runs.length === 0 ? ['Nothing was run.'] : textTable(runColumns(runs, paint), width, paint.dim)),
+    ...textTable(runColumns(runs, paint), width, paint.dim),
     ...notes(c, runs, width, paint),
     '',
     ...sentences(runs, width),
@@ -144,7 +151,6 @@ function scenarioText(c: Comparison, scenario: ScenarioInfo, width: number, pain
 export function scenarioTables(c: Comparison, scenario: ScenarioInfo, width: number): string[] {
   const paint = paints(false);
   const runs = c.runs.filter((r) => r.scenario === scenario.name);
-  if (runs.length === 0) return ['Nothing was run.'];
   return [
     ...textTable(runColumns(runs, paint), width),
     ...notes(c, runs, width, paint),

@@ -6,9 +6,24 @@
 /** Control, format (bidi, zero-width) and separator characters, and halves of surrogate pairs. */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** Shows what would otherwise act on the reader's screen, or hide: `\u{1b}` for an escape character. */
+/**
+ * What a build machine would take for a command to itself: GitHub's `::error file=x::text` at the start of a line, and the
+ * older `##[error]` and `##vso[…]` anywhere. A line may start anywhere once text is wrapped.
+ */
+const COMMAND = /:(?=:[a-z][a-z-]*(?: [^:]*)?::)|#(?=#(?:vso)?\[)/gi;
+
+/** Shows what would otherwise act on the reader's screen or build machine, or hide: `\u{1b}` for an escape character. */
 export function visible(text: string): string {
-  return text.replace(HIDDEN, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`);
+  const spelled = (c: string): string => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`;
+  return text.replace(HIDDEN, spelled).replace(COMMAND, spelled);
+}
+
+/** Text whose Markdown and HTML marks are inert: no links, no mentions, nothing set in another way. */
+export function markdownText(text: string): string {
+  return visible(text)
+    .replace(/[\\`*_[\]<>|#!~@]/g, '\\$&')
+    .replaceAll('&', '&amp;')
+    .replace(/:(?=\/\/)|(?<=www)\./gi, '\\$&');
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {
