@@ -46,6 +46,17 @@ describe('a file', () => {
     expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 
+  test('with an instruction that the core does not know is compared with nothing, and says so', async () => {
+    // vfmadd132ps xmm0, xmm1, xmm2
+    const load = [...recorded.load.filter((l) => l.gpa !== 0x1000), { gpa: 0x1000, hex: 'c4e27198c2f4' }];
+    const cases = [recorded, { ...recorded, id: 'fma', mode: 'prot32', load }];
+    await writeFile(join(folder, 'fma.jsonl'), cases.map((c) => JSON.stringify(c)).join('\n'));
+    const { code, out } = await conform('fma.jsonl', '--kernel', 'stock');
+    expect(code).toBe(2);
+    expect(out).toContain('`vfmadd132ps xmm0,xmm1,xmm2` at rip 1000 is not supported');
+    expect(out).toMatch(/All 1 agree.*; 1 could not be compared/s);
+  });
+
   test('may be gzipped, whatever it is called', async () => {
     await writeFile(join(folder, 'packed'), gzipSync(JSON.stringify(recorded)));
     expect((await conform('packed', '--kernel', 'stock')).out).toContain('All 1 agree');

@@ -20,6 +20,12 @@ export const KVM_EXIT_INTR = 10;
 /** KVM could not go on; `suberror` says why. */
 export const KVM_EXIT_INTERNAL_ERROR = 17;
 
+/**
+ * An exit of the engine's own, which no kernel gives: it does not know what the guest asked of its processor, and
+ * says so instead of guessing. rip is at the instruction. Nothing follows from it about guest, kernel or strategy.
+ */
+export const FAULTLINE_EXIT_UNSUPPORTED = -1;
+
 /** `KVM_EXIT_INTERNAL_ERROR`: the instruction emulator met something it cannot do. */
 export const KVM_INTERNAL_ERROR_EMULATION = 1;
 
@@ -42,6 +48,8 @@ export interface ExitRecord {
   port: number;
   /** INTERNAL_ERROR: KVM_INTERNAL_ERROR_*. */
   suberror: number;
+  /** FAULTLINE_EXIT_UNSUPPORTED: the instruction that the engine does not know, in words. */
+  unsupported: string;
 }
 
 /** A `kvm_run` before the first exit. */
@@ -53,6 +61,7 @@ export const newExitRecord = (): ExitRecord => ({
   data: new Uint8Array(8),
   port: 0,
   suberror: 0,
+  unsupported: '',
 });
 
 /**
@@ -148,6 +157,14 @@ export const EXITS = {
     group: 'end',
     head: null,
     says: () => 'the guest makes no progress: it would go on like this for ever',
+  },
+  unsupported: {
+    reason: FAULTLINE_EXIT_UNSUPPORTED,
+    name: 'FAULTLINE_EXIT_UNSUPPORTED',
+    carries: ['unsupported'],
+    group: 'end',
+    head: null,
+    says: (exit) => `none: Faultline does not know \`${exit.unsupported}\``,
   },
 } as const satisfies Readonly<Record<string, ExitRow>>;
 

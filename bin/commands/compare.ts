@@ -60,12 +60,21 @@ export const compare = defineCommand({
   },
 });
 
-/** 130 when Ctrl-C cut it short, 1 when a claim is broken, else 0. */
+/**
+ * 130 when Ctrl-C cut it short, 2 when a guest used what Faultline does not know, 1 when a claim is broken, else 0.
+ */
 export function verdictCode(comparison: Comparison, io: Io): ExitCode {
   if (comparison.interrupted) {
     const all = comparison.scenarios.length * comparison.strategies.length;
     io.err(`${io.name}: interrupted: ${comparison.runs.length} of ${all} runs were finished\n`);
     return 130;
+  }
+  const [unknown, ...more] = comparison.runs.filter((r) => r.fate === 'unsupported');
+  if (unknown !== undefined) {
+    const where = `${unknown.scenario} under ${unknown.strategy}`;
+    const others = more.length > 0 ? ` (and ${more.length} runs more)` : '';
+    io.err(`${io.name}: ${where}${others}: not supported: ${unknown.detail}\n`);
+    return 2;
   }
   return brokenClaims(comparison).length > 0 ? 1 : 0;
 }

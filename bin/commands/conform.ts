@@ -46,8 +46,8 @@ export const conform = defineCommand({
     if (cases.length === 0) throw new UsageError(`--filter '${args.filter}': no case has such an id`);
     const found = await runAll(cases, kernels, io);
     if (args.format === 'json') {
-      const { kernels: totals, families, differences } = found;
-      io.out(`${JSON.stringify({ kernels: totals, families, differences }, null, 2)}\n`);
+      const { kernels: totals, families, differences, unsupported } = found;
+      io.out(`${JSON.stringify({ kernels: totals, families, differences, unsupported }, null, 2)}\n`);
     } else {
       const { conformText } = await import('../../reports/findings/conform-text.ts');
       io.out(conformText(found, { width: io.columns ?? 80, show: args.show }));
@@ -56,7 +56,9 @@ export const conform = defineCommand({
       io.err(`${io.name}: interrupted: this is what was finished\n`);
       return 130;
     }
-    return found.differences.length > 0 ? 1 : 0;
+    if (found.differences.length > 0) return 1;
+    // A case that could not be compared is no agreement.
+    return found.unsupported.length > 0 ? 2 : 0;
   },
 });
 
@@ -86,7 +88,7 @@ async function runAll(
     import('../../strategies/index.ts'),
   ]);
   const series = new Map(kernels.map((k) => [k.name, k.patches.map((p) => byName(p, PATCHES, 'patch'))]));
-  const found: Conformance = { kernels: {}, families: {}, differences: [], cases: [] };
+  const found: Conformance = { kernels: {}, families: {}, differences: [], cases: [], unsupported: [] };
   const line = createProgress(io);
   for (let i = 0; i < cases.length && !io.signal.aborted; i += CHUNK) {
     line.show(`${i}/${cases.length} cases on ${kernels.length} kernels, ${found.cases.length} differ`);
@@ -111,6 +113,7 @@ async function runAll(
 function merge(into: Conformance, part: Conformance): void {
   into.differences.push(...part.differences);
   into.cases.push(...part.cases);
+  into.unsupported.push(...part.unsupported);
   addTallies(into.kernels, part.kernels);
   for (const [kernel, tallies] of Object.entries(part.families)) {
     into.families[kernel] ??= {};

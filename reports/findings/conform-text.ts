@@ -27,6 +27,11 @@ export function conformText(found: Conformance, options: ConformTextOptions): st
   const more = found.cases.length - options.show;
   if (more > 0)
     lines.push(`… and ${more} more that differ; --show ${found.cases.length} prints them all.`, '');
+  for (const u of found.unsupported.slice(0, options.show))
+    lines.push(
+      ...wrap(`${u.id} under ${u.kernel} was not compared: ${u.says} is not supported`, width, '  '),
+    );
+  if (found.unsupported.length > 0) lines.push('');
   return `${[...lines, ...wrap(sentence(found), width)].join('\n')}\n`;
 }
 
@@ -34,7 +39,11 @@ function sentence(found: Conformance): string {
   const all = Object.values(found.kernels);
   const sum = (of: (t: Tally) => number): number => all.reduce((n, t) => n + of(t), 0);
   const [agree, differ, skipped] = [sum((t) => t.agree), sum((t) => t.differ), sum((t) => t.skipped)];
-  const left = skipped > 0 ? `; ${skipped} were not recorded on their kernel` : '';
+  const unknown = found.unsupported.length;
+  const notRun = skipped - unknown;
+  const left =
+    (notRun > 0 ? `; ${notRun} were not recorded on their kernel` : '') +
+    (unknown > 0 ? `; ${unknown} could not be compared, for Faultline does not know an instruction` : '');
   const known = found.cases.filter((c) => c.known !== undefined).length;
   const explained = known > 0 ? ` (${known} of them known and explained in the README)` : '';
   return differ === 0

@@ -49,6 +49,8 @@ function paints(color: boolean): Paint {
     'internal-error': pc.red,
     shutdown: pc.red,
     livelock: pc.magenta,
+    'gave-up': pc.yellow,
+    unsupported: pc.yellow,
     refused: pc.yellow,
     corrupt: pc.yellow,
   };

@@ -48,6 +48,8 @@ const ICONS: Readonly<Record<Fate, string>> = {
   efault: 'M3 3l10 10M13 3L3 13',
   'internal-error': 'M8 2l7 12H1zM8 6v4M8 12v.2',
   livelock: 'M13 5a6 6 0 1 0 1 4M14 2v4h-4',
+  'gave-up': 'M3 8h.2M8 8h.2M13 8h.2',
+  unsupported: 'M5 5a3 3 0 1 1 3.5 3.5V10M8.5 13v.2',
   shutdown: 'M8 1v7M4 3.5a6 6 0 1 0 8 0',
   refused: 'M8 1.5a6.5 6.5 0 1 0 .1 0zM4 8h8',
   corrupt: 'M3 6h10M3 10h10M11 2L5 14',

@@ -3,7 +3,7 @@
  * recorder wrote down, to be compared word for word.
  */
 import { PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
-import type { ExitRecord } from '../../engine/exits.ts';
+import { type ExitRecord, FAULTLINE_EXIT_UNSUPPORTED } from '../../engine/exits.ts';
 import type { CpuMode, Machine } from '../../engine/machine.ts';
 import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
 import { Slot, type SlotMemory } from '../../engine/vmm/slot.ts';
@@ -57,6 +57,8 @@ export interface CaseOutcome {
   readonly mem?: Readonly<Record<string, string>>;
   /** The guest ran away from its code: only exits and errno mean anything. */
   readonly wanders?: boolean;
+  /** The core alone: an instruction that it does not know, so that nothing here is comparable. */
+  readonly unsupported?: string;
 }
 
 /** A recorded case. */
@@ -119,6 +121,9 @@ export function runCase(c: OracleCase, machine: Machine, memo = new DigestMemo()
     errno,
     regs: regs.gpr.slice(0, 8).map((r) => r.toString(16)),
     rip: regs.rip.toString(16),
+    ...(errno === 0 && machine.exit.reason === FAULTLINE_EXIT_UNSUPPORTED
+      ? { unsupported: `\`${machine.exit.unsupported}\` at rip ${regs.rip.toString(16)}` }
+      : {}),
     rflags: regs.rflags.toString(16),
     mem: Object.fromEntries(slots.map((s) => [`${s.spec.slot}`, digest(s)])),
   };

@@ -47,6 +47,8 @@ export interface Conformance {
   readonly families: Record<string, Record<string, Tally>>;
   readonly differences: Difference[];
   readonly cases: DifferingCase[];
+  /** Cases that could not be compared: the guest used an instruction that the core does not know. */
+  readonly unsupported: { readonly id: string; readonly kernel: string; readonly says: string }[];
 }
 
 /** What to run and how. */
@@ -64,7 +66,7 @@ const REGISTERS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
 
 /** Runs every case under every kernel it was recorded on. */
 export function conform(options: ConformOptions): Conformance {
-  const result: Conformance = { kernels: {}, families: {}, differences: [], cases: [] };
+  const result: Conformance = { kernels: {}, families: {}, differences: [], cases: [], unsupported: [] };
   let done = 0;
   for (const c of options.cases) {
     if (options.signal?.aborted === true) break;
@@ -95,6 +97,11 @@ function conformOne(
     return;
   }
   const actual = runCase(c, createMachine(kernel), memo);
+  if (actual.unsupported !== undefined) {
+    for (const t of tallies) t.skipped++;
+    result.unsupported.push({ id: c.id, kernel: kernel.name, says: actual.unsupported });
+    return;
+  }
   const differences = compareOutcomes(c.id, kernel.name, expected, actual);
   for (const t of tallies) {
     if (differences.length === 0) t.agree++;

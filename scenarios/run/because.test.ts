@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { createCoreMachine } from '../../engine/core/core-machine.ts';
 import { BAD_PAGE_EMULATE } from '../../engine/policy.ts';
 import { defineStrategy, findStrategy } from '../../strategies/index.ts';
+import { lives } from '../language/claims.ts';
 import { checkScenario } from '../language/modules.ts';
 import { rom } from '../language/regions.ts';
 import { at, edi } from '../language/registers.ts';
@@ -38,6 +39,19 @@ const circles = defineScenario({
     g.jump('again');
   },
   operations: () => 1,
+});
+
+test("an instruction Faultline does not know is nobody's fate, and no claim is held against it", async () => {
+  const fma = defineScenario({
+    ...circles,
+    name: 'fma',
+    // vfmadd132ps xmm0, xmm1, xmm2
+    guest: (g) => g.raw(0xc4, 0xe2, 0x71, 0x98, 0xc2),
+    claims: () => ({ 'mmap-prot-read': lives('test') }),
+  });
+  const run = await one(fma);
+  expect([run.fate, run.claims, run.predictions]).toEqual(['unsupported', [], []]);
+  expect(run.detail).toContain('`vfmadd132ps xmm0,xmm1,xmm2` at rip 1000');
 });
 
 test('a store that a series of its own has emulated is not said to have met no slot', async () => {

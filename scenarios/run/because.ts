@@ -60,6 +60,10 @@ export function because(seen: Seen): string {
       return becauseInternalError(seen);
     case 'livelock':
       return becauseLivelock(seen);
+    case 'gave-up':
+      return `${seen.detail}: whether it would have ended is not known.`;
+    case 'unsupported':
+      return 'Faultline does not know this instruction: nothing follows from this run about guest, kernel or strategy.';
     case 'shutdown':
       return 'The guest took an exception that it has no handler for, and its processor shut down (KVM_EXIT_SHUTDOWN).';
     case 'refused':

@@ -18,8 +18,12 @@ export const FATES = [
   'efault',
   /** KVM_EXIT_INTERNAL_ERROR: the VM crashed. */
   'internal-error',
-  /** The guest makes no progress: found by a bound. */
+  /** The guest makes no progress: nothing it does changes anything any more. */
   'livelock',
+  /** A bound on exits or instructions was reached while the guest was still getting on: nobody knows how it ends. */
+  'gave-up',
+  /** The engine does not know what the guest asked of its processor: no verdict on anybody. */
+  'unsupported',
   /** The guest shut down (triple fault). */
   'shutdown',
   /** A call of the VMM's was refused (-EINVAL and the like) and the guest could not go on. */

@@ -3,7 +3,13 @@
  * run ends: a guest that makes no progress is reported by the machine, and one that only exits runs into a bound.
  */
 import { EFAULT, EINTR, errnoName } from '../../engine/abi.ts';
-import { type ExitKind, type ExitRecord, KVM_EXIT_INTR, noExits } from '../../engine/exits.ts';
+import {
+  type ExitKind,
+  type ExitRecord,
+  FAULTLINE_EXIT_UNSUPPORTED,
+  KVM_EXIT_INTR,
+  noExits,
+} from '../../engine/exits.ts';
 import type { Machine } from '../../engine/machine.ts';
 import { answerMmioRead, answerMmioWrite, answerPortInput, stoppedAt } from '../../engine/vmm/answers.ts';
 import type { Decoded } from '../../engine/vmm/instruction.ts';
@@ -135,6 +141,10 @@ class Drive implements ExitHandlers<Ending> {
 
   onOther(exit: ExitRecord): Ending {
     if (exit.reason === KVM_EXIT_INTR) return this.looping();
+    if (exit.reason === FAULTLINE_EXIT_UNSUPPORTED) {
+      const rip = this.machine.getRegs().rip.toString(16);
+      return this.end('unsupported', `\`${exit.unsupported}\` at rip ${rip}`);
+    }
     return this.end('refused', `KVM_RUN gave exit reason ${exit.reason}, which this VMM does not know`);
   }
 

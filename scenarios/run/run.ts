@@ -92,7 +92,8 @@ export async function runProgram(
   const measured = { fate, exits: ending.exits, slotOps: vmm.slotOps, operations, romIntact: intact };
   const observed = { ...faultCounts(observation.faults), ...vmm.notes, ...scenario.observe?.(vmm, regs) };
   const finding = scenario.finding?.(observed);
-  const row = scenario.claims?.({ params, paging })?.[strategy.name];
+  // A run that Faultline itself could not follow bears nobody out.
+  const row = fate === 'unsupported' ? undefined : scenario.claims?.({ params, paging })?.[strategy.name];
   const steps = stepsSince(observation.steps, booted);
   return {
     scenario: scenario.name,

@@ -2,11 +2,12 @@
  * The vCPU: KVM_RUN. Finishes what userspace was asked to do, then enters the guest again and again until
  * something needs userspace. svm_handle_exit() and vcpu_enter_guest() of Linux 6.1, in outline.
  */
-import { EINTR } from '../../abi.ts';
+import { EINTR, PAGE_SIZE } from '../../abi.ts';
 import { assert } from '../../assert.ts';
 import {
   type ExitRecord,
   exitSays,
+  FAULTLINE_EXIT_UNSUPPORTED,
   KVM_EXIT_HLT,
   KVM_EXIT_INTR,
   KVM_EXIT_IO,
@@ -20,6 +21,8 @@ import { STEP_INDEX } from '../../steps.ts';
 import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
 import { Cpu } from '../x86/cpu/cpu.ts';
 import { Emulator } from '../x86/emulator/emulator.ts';
+import { MAX_INSN_LENGTH } from '../x86/insn/decode.ts';
+import { describeInstruction } from '../x86/insn/describe.ts';
 import {
   CPU_EXIT_BUDGET,
   CPU_EXIT_HLT,
@@ -27,9 +30,10 @@ import {
   CPU_EXIT_NPF,
   CPU_EXIT_SHUTDOWN,
   CPU_EXIT_UD,
+  CPU_EXIT_UNSUPPORTED,
   CPU_OK,
 } from '../x86/ports.ts';
-import { CR0_PG, IF, RAX, Regs } from '../x86/regs.ts';
+import { CR0_PG, CS, IF, MODE_LONG64, RAX, Regs } from '../x86/regs.ts';
 import {
   EMULTYPE_NO_DECODE,
   EMULTYPE_TRAP_UD,
@@ -119,6 +123,16 @@ export class Vcpu implements FaultingVcpu {
     this.#exceptions.clear();
   }
 
+  unsupported(): number {
+    const { regs, bus, exit } = this;
+    const bytes = new Uint8Array(MAX_INSN_LENGTH);
+    const at = regs.mode === MODE_LONG64 ? regs.rip : regs.segBase[CS]! + regs.rip;
+    bus.fetch(at, bytes, 0, Math.min(MAX_INSN_LENGTH, PAGE_SIZE - (at % PAGE_SIZE)));
+    exit.reason = FAULTLINE_EXIT_UNSUPPORTED;
+    exit.unsupported = describeInstruction(bytes, regs.mode, regs.rip);
+    return EXIT_TO_USER;
+  }
+
   isDirect(): boolean {
     return this.mmu.nested || (this.regs.cr0 & CR0_PG) === 0;
   }
@@ -174,6 +188,8 @@ export class Vcpu implements FaultingVcpu {
         return EXIT_TO_USER;
       case CPU_EXIT_UD:
         return this.emulation.emulate(0, EMULTYPE_TRAP_UD);
+      case CPU_EXIT_UNSUPPORTED:
+        return this.unsupported();
       default:
         assert(why === CPU_EXIT_BUDGET, `unknown VM exit ${why}`);
         return ENTER_GUEST;

@@ -20,6 +20,8 @@ export const CPU_EXIT_UD = 5;
 export const CPU_EXIT_BUDGET = 6;
 /** Only as `CpuBus.stop`: the guest's own page tables refuse the access; an exception, not an exit. */
 export const CPU_GUEST_PF = 7;
+/** This core does not know what the guest asked of its processor: nobody's fault but ours. rip at the instruction. */
+export const CPU_EXIT_UNSUPPORTED = 8;
 
 /** The processor's way: translate, and load or store if every page of the access allows it. */
 export interface CpuBus {
@@ -72,6 +74,8 @@ export const EMULATION_FAILED = -1;
 export const EMULATION_OK = 0;
 /** A string instruction wants to go on with its next element. */
 export const EMULATION_RESTART = 1;
+/** KVM's emulator does this and ours does not. */
+export const EMULATION_UNSUPPORTED = 2;
 
 /** KVM's way, `struct x86_emulate_ops`: each returns X86EMUL_*. */
 export interface EmulateOps {

@@ -5,6 +5,8 @@ import type { Insn } from './insn/insn.ts';
 export const EXCEPTION = 32;
 /** Returned by a handler that meets something KVM's emulator does not do: X86EMUL_UNHANDLEABLE. */
 export const UNHANDLEABLE = 1;
+/** Returned for an instruction that a real processor executes and this core does not: CPU_EXIT_UNSUPPORTED. */
+export const UNSUPPORTED = 8;
 
 /** Exception vectors. */
 export const VECTOR_DE = 0;

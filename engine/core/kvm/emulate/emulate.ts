@@ -14,7 +14,7 @@ import { EMULATION_FAILURE_INTERNAL_ERROR, EMULATION_FAILURE_MMIO } from '../../
 import { STEP_INDEX } from '../../../steps.ts';
 import { EV_EMULATE } from '../../vm.ts';
 import type { Emulator } from '../../x86/emulator/emulator.ts';
-import { EMULATION_FAILED, EMULATION_RESTART } from '../../x86/ports.ts';
+import { EMULATION_FAILED, EMULATION_RESTART, EMULATION_UNSUPPORTED } from '../../x86/ports.ts';
 import type { Regs } from '../../x86/regs.ts';
 import { V_FAILURE_SHIFT, V_REEXECUTE } from '../fault/fault-path.ts';
 import type { LifeRecorder } from '../fault/life.ts';
@@ -66,6 +66,8 @@ export interface EmulationHost {
   faultGpa(address: number, access: number): number;
   /** kvm_mmu_unprotect_page(): the page is no longer shadowed as a guest page table, so it may be written. */
   unprotect(address: number): void;
+  /** This core does not know the instruction at rip: EXIT_TO_USER with an exit of the engine's own. */
+  unsupported(): number;
   /** The fault address is guest-physical (`root_role.direct`). */
   isDirect(): boolean;
 }
@@ -119,6 +121,7 @@ export class Emulation {
     for (let i = 0; i <= 1024 && result === EMULATION_RESTART; i++) {
       result = emulator.execute();
       if (result === EMULATION_FAILED) return this.#failed(address, type, 'x86_emulate_insn()');
+      if (result === EMULATION_UNSUPPORTED) return this.#vcpu.unsupported();
       if (this.#mustStop()) break;
     }
     this.emulated++;

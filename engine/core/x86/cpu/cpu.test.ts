@@ -8,6 +8,7 @@ import {
   CPU_EXIT_NPF,
   CPU_EXIT_SHUTDOWN,
   CPU_EXIT_UD,
+  CPU_EXIT_UNSUPPORTED,
   CPU_OK,
 } from '../ports.ts';
 import { CF, RCX, RDI, Regs, ZF } from '../regs.ts';
@@ -32,6 +33,19 @@ test('a loop runs to HLT with rip behind it, and every instruction is counted', 
   expect(regs.rip).toBe(CODE + 11);
   expect(regs.eflags & ZF).toBe(ZF);
   expect(cpu.instructions).toBe(1 + 15 + 1);
+});
+
+test('what the processor lacks is #UD; what only this core lacks has an exit of its own', () => {
+  // ud2, and vaddps zmm0, zmm1, zmm2: no AVX-512 there
+  for (const hex of ['0f0b', '62f1744858c2']) {
+    const { cpu, regs } = machine('prot32', `90 ${hex}`);
+    expect(cpu.run(10)).toBe(CPU_EXIT_UD);
+    expect(regs.rip).toBe(CODE + 1);
+  }
+  // vfmadd132ps xmm0, xmm1, xmm2
+  const { cpu, regs } = machine('prot32', '90 c4e27198c2');
+  expect(cpu.run(10)).toBe(CPU_EXIT_UNSUPPORTED);
+  expect(regs.rip).toBe(CODE + 1);
 });
 
 test('the budget is exact, also inside a repeated string instruction', () => {

@@ -11,12 +11,13 @@ import {
   EMULATION_FAILED,
   EMULATION_OK,
   EMULATION_RESTART,
+  EMULATION_UNSUPPORTED,
   type EmulateOps,
   X86EMUL_CONTINUE,
   X86EMUL_PROPAGATE_FAULT,
 } from '../ports.ts';
 import { Processor } from '../processor.ts';
-import { EXCEPTION, UNHANDLEABLE, VECTOR_GP, VECTOR_PF, VECTOR_UD } from '../processor-port.ts';
+import { EXCEPTION, UNHANDLEABLE, UNSUPPORTED, VECTOR_GP, VECTOR_PF, VECTOR_UD } from '../processor-port.ts';
 import { CS, MODE_LONG64, type Regs, RF } from '../regs.ts';
 import { EmulatorPort } from './emulator-memory.ts';
 import { kvmMarks, marksUndefined, T_LOCK, T_ON_UD, T_PAGE_TABLE, T_TWO_MEM } from './kvm-table.ts';
@@ -165,6 +166,7 @@ export class Emulator {
     this.eflags = m.getFlags();
     if (status === EXCEPTION) this.#raise(status);
     else if (status === EMULATION_RESTART_STATUS) return EMULATION_RESTART;
+    else if (status === UNSUPPORTED) return EMULATION_UNSUPPORTED;
     return status === UNHANDLEABLE ? EMULATION_FAILED : EMULATION_OK;
   }
 

@@ -1,16 +1,21 @@
 /** Flags by name, ports, descriptor-table stores, and what little of the system instructions guests here use. */
 import { type Insn, K_IMM, K_MEM, K_REG } from '../insn/insn.ts';
 import type { Processor } from '../processor.ts';
-import { VECTOR_GP } from '../processor-port.ts';
+import { UNSUPPORTED, VECTOR_GP, VECTOR_UD } from '../processor-port.ts';
 import { AF, CF, DF, IF, MODE_LONG64, PF, RAX, RBX, RCX, RDX, SF, ZF } from '../regs.ts';
 
 export function nop(): number {
   return 0;
 }
 
-/** #UD: undefined opcodes, and everything no handler is known for. */
+/** #UD: what the processor does not have. */
 export function undefinedOpcode(m: Processor): number {
-  return m.raise(6, -1);
+  return m.raise(VECTOR_UD, -1);
+}
+
+/** What the processor has and no handler is there for: neither a guest's mistake nor a kernel's. */
+export function unknownToUs(): number {
+  return UNSUPPORTED;
 }
 
 export function clc(m: Processor): number {

@@ -142,6 +142,7 @@ const CONTROL: [number, Exec][] = [
 ];
 
 const SYSTEM: [number, Exec][] = [
+  ...same([M.Ud0, M.Ud1, M.Ud2], y.undefinedOpcode),
   ...same([M.Nop, M.Pause, M.Wait, M.Endbr32, M.Endbr64, M.Clflush, M.Clflushopt, M.Clwb], y.nop),
   ...same([M.Prefetchnta, M.Prefetcht0, M.Prefetcht1, M.Prefetcht2, M.Prefetchw, M.Prefetch], y.nop),
   ...same([M.Mfence, M.Lfence, M.Sfence, M.Wbinvd, M.Invd, M.Reservednop, M.Clts], y.nop),

@@ -14,10 +14,11 @@ import {
 } from 'iced-x86';
 import { movsd } from '../exec/exec-sse.ts';
 import { cmps, movs } from '../exec/exec-string.ts';
-import { undefinedOpcode } from '../exec/exec-system.ts';
+import { undefinedOpcode, unknownToUs } from '../exec/exec-system.ts';
 import { HANDLERS } from '../exec/mnemonics.ts';
 import { MODE_LONG64, MODE_REAL16 } from '../regs.ts';
 import { fastShape } from './fast.ts';
+import { processorLacks } from './features.ts';
 import {
   BASE_RIP,
   Insn,
@@ -68,7 +69,7 @@ export function decode(bytes: Uint8Array, mode: number): Insn {
   if (!i.invalid) {
     operands(i, code);
     memory(i, code);
-    select(i, code.mnemonic);
+    select(i, code);
     i.fast = fastShape(i);
   } else if (i.len === 0) i.len = 1;
   decoder.free();
@@ -228,9 +229,10 @@ function memory(i: Insn, code: Instruction): void {
 }
 
 /** Handler, condition code and the facts that hang on the mnemonic. */
-function select(i: Insn, mnemonic: number): void {
+function select(i: Insn, code: Instruction): void {
+  const { mnemonic } = code;
   i.string = isString(i);
-  i.exec = HANDLERS.get(mnemonic) ?? undefinedOpcode;
+  i.exec = HANDLERS.get(mnemonic) ?? (processorLacks(code) ? undefinedOpcode : unknownToUs);
   if (mnemonic === Mnemonic.Movsd) i.exec = i.string ? movs : movsd;
   else if (mnemonic === Mnemonic.Cmpsd && i.string) i.exec = cmps;
   if (i.string) {
