@@ -53,7 +53,7 @@ describe('a file', () => {
     await writeFile(join(folder, 'fma.jsonl'), cases.map((c) => JSON.stringify(c)).join('\n'));
     const { code, out } = await conform('fma.jsonl', '--kernel', 'stock');
     expect(code).toBe(2);
-    expect(out).toContain('`vfmadd132ps xmm0,xmm1,xmm2` at rip 1000 is not supported');
+    expect(out).toContain('`vfmadd132ps xmm0,xmm1,xmm2` at rip');
     expect(out).toMatch(/All 1 agree.*; 1 could not be compared/s);
   });
 
