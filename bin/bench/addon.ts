@@ -9,23 +9,24 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { firstLine } from '../io.ts';
 
-/** The addon's functions (engine/core/batch/c/addon.c); VMs and lists are numbers. */
+/** The addon's functions (engine/core/batch/c/addon.c); VMs, lists and policies are numbers. */
 export interface CPort {
-  make(
-    policy: number,
-    slots: number,
-    ramPages: number,
-    romGfn: number,
-    romPages: number,
-    gap: number,
-    frames: number,
-  ): number;
+  /** What its policies stand for, by number. */
+  readonly policyNames: readonly string[];
+  /** Its steps, by the engine's names, in the order of steps(). */
+  readonly stepNames: readonly string[];
+  /** `layout` is the struct layout_t of core.h. */
+  make(policy: number, layout: Int32Array): number;
   drop(vm: number): number;
   list(pages: Int32Array): number;
   runReads(vm: number, list: number, mask: number, n: number): number;
   runWrites(vm: number, list: number, mask: number, n: number): number;
   zap(vm: number, list: number, n: number, evict: number): number;
-  digest(vm: number): number;
+  /** The ring of events, as it lies in the core's heap. */
+  events(vm: number): Int32Array;
+  /** How often each fault word was met. */
+  words(vm: number): Int32Array;
+  steps(vm: number): Int32Array;
 }
 
 /** Where the compiled addon is, or why there is none. */

@@ -1,8 +1,16 @@
 /** How the hot loops grow: with slots, with guest memory, with strategies alive; and what instructions cost. */
 import { copyLoop, type GuestLoop, LoopSet, registerLoop, storeLoop } from '../../engine/core/batch/loops.ts';
-import { BenchMachine, type GuestLayout, pageList, ROM_64 } from '../../engine/core/batch/workload.ts';
+import {
+  BenchMachine,
+  type GuestLayout,
+  pageList,
+  ROM_64,
+  STANDARD,
+} from '../../engine/core/batch/workload.ts';
 import type { Strategy } from '../../strategies/index.ts';
 import { type CPort, loadAddon } from './addon.ts';
+import { policyFor } from './against-c.ts';
+import { CMachine } from './c-machine.ts';
 import { measurePair, slice } from './pairs.ts';
 
 /** One point of a curve beside C at the same size. */
@@ -49,22 +57,22 @@ function scattered(n: number, page: (random: number) => number): Int32Array {
   });
 }
 
-function bySlots(rom: Strategy, port: CPort, pairs: number): Point[] {
+function bySlots(rom: Strategy, port: CPort, policy: number, pairs: number): Point[] {
   return SLOTS.map((roms) => {
     const layout: GuestLayout = { ramPages: 64, roms, romGfn: 0x10000, romPages: 16, gap: 64 };
     const list = scattered(LIST, (r) => layout.romGfn + (r % roms) * layout.gap + ((r >>> 16) & 15));
     const bench = new BenchMachine(rom, layout);
     bench.batch.runReads(list, LIST - 1, LIST);
-    const vm = port.make(0, roms + 1, 64, layout.romGfn, 16, layout.gap, roms * 16 + 128);
+    const c = new CMachine(port, policy, rom.layout, layout, roms * 16 + 128);
     const cList = port.list(list);
-    port.runReads(vm, cList, LIST - 1, LIST);
+    c.runReads(cList, LIST - 1, LIST);
     const operations = 20_000;
     const result = measurePair(
       { operations, run: () => bench.batch.runWrites(list, LIST - 1, operations) },
-      { operations, run: () => port.runWrites(vm, cList, LIST - 1, operations) },
+      { operations, run: () => c.runWrites(cList, LIST - 1, operations) },
       pairs,
     );
-    port.drop(vm);
+    c.drop();
     return { at: roms, ns: result.ns, cNs: result.referenceNs, ratio: result.ratio };
   });
 }
@@ -72,6 +80,7 @@ function bySlots(rom: Strategy, port: CPort, pairs: number): Point[] {
 function bySize(
   rom: Strategy,
   port: CPort,
+  policy: number,
   pairs: number,
 ): Pick<Scaling, 'hitBySize' | 'remapBySize' | 'memoryBySize'> {
   const hitBySize: Point[] = [];
@@ -86,13 +95,13 @@ function bySize(
     const list = pageList(LIST, (i) => distinct[i & (TOUCHED - 1)] ?? 0);
     const bench = new BenchMachine(rom, layout);
     bench.batch.runWrites(list, LIST - 1, LIST);
-    const vm = port.make(0, 1, pages, layout.romGfn, 16, 64, TOUCHED + 16);
+    const c = new CMachine(port, policy, rom.layout, layout, TOUCHED + 16);
     const cList = port.list(list);
-    port.runWrites(vm, cList, LIST - 1, LIST);
+    c.runWrites(cList, LIST - 1, LIST);
     const hits = 100_000;
     const hit = measurePair(
       { operations: hits, run: () => bench.batch.runReads(list, 63, hits) },
-      { operations: hits, run: () => port.runReads(vm, cList, 63, hits) },
+      { operations: hits, run: () => c.runReads(cList, 63, hits) },
       pairs,
     );
     const remap = measurePair(
@@ -103,12 +112,12 @@ function bySize(
       },
       {
         operations: TOUCHED,
-        run: () => port.runWrites(vm, cList, 255, TOUCHED),
-        prepare: () => port.zap(vm, cList, TOUCHED, 0),
+        run: () => c.runWrites(cList, 255, TOUCHED),
+        prepare: () => c.zap(cList, TOUCHED, false),
       },
       pairs,
     );
-    port.drop(vm);
+    c.drop();
     hitBySize.push({ at, ns: hit.ns, cNs: hit.referenceNs, ratio: hit.ratio });
     remapBySize.push({ at, ns: remap.ns, cNs: remap.referenceNs, ratio: remap.ratio });
     memoryBySize.push({ at, bytes: bench.bytes });
@@ -120,17 +129,18 @@ function byStrategies(
   rom: Strategy,
   all: readonly Strategy[],
   port: CPort,
+  policy: number,
   pairs: number,
 ): Scaling['strategies'] {
   const roms = port.list(ROM_64);
-  const vm = port.make(0, 8, 64, 0x20000, 256, 0x1000, 1024);
-  port.runReads(vm, roms, 63, 64);
+  const c = new CMachine(port, policy, rom.layout, { ...STANDARD, ramPages: 64 }, 1024);
+  c.runReads(roms, 63, 64);
   const set = new LoopSet(rom);
   const operations = 40_000;
   const point = (at: number): Point => {
     const { ns, referenceNs, ratio } = measurePair(
       { operations, run: () => set.plain.batch.runWrites(ROM_64, 63, operations) },
-      { operations, run: () => port.runWrites(vm, roms, 63, operations) },
+      { operations, run: () => c.runWrites(roms, 63, operations) },
       pairs * 2,
       8,
     );
@@ -147,7 +157,7 @@ function byStrategies(
     }
   }
   const many = point(all.length);
-  port.drop(vm);
+  c.drop();
   return { one, all: many, slowdown: many.ratio / one.ratio };
 }
 
@@ -187,10 +197,11 @@ export function measureScaling(
   pairs: number,
 ): Scaling {
   const port = loadAddon(addon);
-  const strategies = byStrategies(rom, all, port, pairs);
+  const policy = policyFor(port, rom);
+  const strategies = byStrategies(rom, all, port, policy, pairs);
   return {
-    slots: bySlots(rom, port, pairs),
-    ...bySize(rom, port, pairs),
+    slots: bySlots(rom, port, policy, pairs),
+    ...bySize(rom, port, policy, pairs),
     strategies,
     instructionsPerSecond: {
       registers: perSecond(registerLoop(200_000, rom), pairs),

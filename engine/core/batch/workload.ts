@@ -8,8 +8,8 @@ import type { Patch } from '../../policy.ts';
 import type { Layout } from '../../vmm/layout.ts';
 import { Slot } from '../../vmm/slot.ts';
 import { CoreMachine } from '../core-machine.ts';
-import { STEP_COUNTS, WORDS } from '../vm.ts';
 import { AccessBatch } from './access.ts';
+import { digestOf } from './work.ts';
 
 /** How a ROM is given to the guest, and who decides about it: the parts of a strategy that a hot loop meets. */
 export interface RomSpec {
@@ -101,11 +101,7 @@ export class BenchMachine {
 
   /** What the loops did, as one number: the last events, fault words and steps. */
   digest(): string {
-    const { vm } = this.machine;
-    const [a, b] = vm.eventHash();
-    let sum = 0x811c9dc5 | 0;
-    for (let at = WORDS; at < STEP_COUNTS + 64; at++) sum = Math.imul(sum ^ vm.h[at]!, 0x01000193);
-    return [a, b, sum].map((x) => (x >>> 0).toString(16).padStart(8, '0')).join('');
+    return digestOf(this.machine.vm);
   }
 }
 

@@ -1,32 +1,37 @@
 /*
  * The limit: the fault path of the emulated core as a careful single-threaded C program, for `compare bench --against c`.
  *
- *   access -> software TLB -> stage-2 entry -> page fault -> memslot -> VMA -> residency -> verdict
- *          -> map / exit record / swap-in
+ *   access -> software TLB -> stage-2 entry -> page fault -> memslot -> VMA -> residency -> fault word -> verdict
+ *          -> entry / exit / host fault
  *
- * It knows five policies by name and has no tables, no cost model and no trace beyond its exit ring: what it
- * costs is what the work costs when nothing about it is open.
+ * It does the work of the core's batches and keeps the same record of it: fault words counted, events in a ring. A
+ * test compares both, loop by loop. It knows its policies by name and has no tables and no cost model: what it takes
+ * is what the work takes when nothing about it is open.
  */
 #ifndef FAULTLINE_BENCH_CORE_H
 #define FAULTLINE_BENCH_CORE_H
 
-typedef unsigned char u8;
-typedef unsigned int u32;
-typedef unsigned long long u64;
+#include <string.h>
+#include "policies.h"
 
-enum { ACT_MAP_RW, ACT_MAP_RO, ACT_MMIO, ACT_EFAULT, ACT_INTERNAL, ACT_RETRY, ACT_ASYNC };
-enum { I_WRITE = 1, I_SLOT_RO = 2, I_VMA_R = 4, I_VMA_W = 8, I_RES = 16, I_SWAP = 32, I_RETRIED = 64 };
-enum { SLOT_RO = 1, VMA_R = 1, VMA_W = 2, SP_P = 1, SP_W = 2 };
-enum { POL_RO_MEMSLOT, POL_PROT_READ, POL_DUAL_SHM, POL_GUP_REASON, POL_REEXEC, NPOL };
-enum { ST_FAULT, ST_MISS, ST_EXIT, ST_ASYNC, ST_RETRY, ST_MAP, NSTAT };
+/* Events, as engine/core/vm.ts has them. */
+enum { EV_FAULT = 1, EV_EXIT = 2, EV_SLOT = 4, EV_REFUSED = 7, EV_VALUE_SHIFT = 4, EV_OFFSET_SHIFT = 10 };
+enum { KVM_EXIT_MMIO = 6 };
+enum { SP_P = 1, SP_W = 2, SP_MMIO = 4, SP_FRAME_SHIFT = 3 };
 
 #define TLB_N 1024u
-#define RING 4096u
+#define RING 1024u
 #define INVALID 0xffffffffu
+#define FACT_WORDS 4096u
+#define AROUND 16u
+
+/* Steps that are counted when they happen; the others follow from the words (account.h). */
+enum { ST_SYSCALL, ST_SLOT_CHANGE, ST_HOST_MAP, ST_HOST_COW, ST_STAGE2_ZAP, NCOUNTED };
 
 typedef struct { u32 tag[2]; u8 *base; } tlbe;          /* 16 bytes; tag[0] may be read, tag[1] written */
-typedef struct { u32 gfn, npages, hvn, flags; } slot_t; /* sorted by gfn */
-typedef struct { u32 start, end, flags, pad; } vma_t;   /* sorted by start, [start, end) in host pages */
+typedef struct { u32 gfn, npages, hvn, facts; } slot_t; /* sorted by gfn */
+/* Sorted by start, [start, end) in host pages; the facts of its VMA, and those of a page that is mapped. */
+typedef struct { u32 start, end, facts, mapped; } vma_t;
 
 typedef struct {
 	tlbe tlb[TLB_N];
@@ -35,76 +40,24 @@ typedef struct {
 	u32 nslots, last_slot;
 	vma_t *vmas;
 	u32 nvmas, last_vma;
-	u32 *res, *swp; /* residency and swapped bitmaps, by host page */
+	u32 *res, *swp; /* mapped in the VMM and swapped out: bitmaps, by host page */
 	u32 *frame_of;  /* frame + 1 by host page, 0 = never populated */
 	u8 *mem;
 	u32 nframes, next_frame;
-	u32 policy, ring_head, async_head;
-	u32 stat[NSTAT];
-	u32 async_q[64];
+	u32 policy, around, ring_head;
+	u32 steps[NCOUNTED];
+	u32 devices[2];            /* loads and stores of pages known to be devices */
+	u32 words[FACT_WORDS * 2]; /* by fault word; the second half for faults over an entry */
 	u32 ring[RING * 4];
 } vm_t;
 
-/* What each policy makes of the facts. */
-static inline u32 decide_ro_memslot(u32 i)
-{
-	if ((i & (I_WRITE | I_SLOT_RO)) == (I_WRITE | I_SLOT_RO)) return ACT_MMIO;
-	if (!(i & I_VMA_R)) return ACT_EFAULT;
-	if ((i & I_WRITE) && !(i & I_VMA_W)) return ACT_EFAULT;
-	if (i & I_SWAP) return ACT_ASYNC;
-	return (i & I_VMA_W) && !(i & I_SLOT_RO) ? ACT_MAP_RW : ACT_MAP_RO;
-}
-
-static inline u32 decide_prot_read(u32 i)
-{
-	if (!(i & I_VMA_R)) return ACT_EFAULT;
-	if (!(i & I_VMA_W)) return i & (I_WRITE | I_SWAP) ? ACT_EFAULT : ACT_MAP_RO;
-	return i & I_SWAP ? ACT_ASYNC : ACT_MAP_RW;
-}
-
-static inline u32 decide_dual_shm(u32 i)
-{
-	if (!(i & I_VMA_R)) return ACT_EFAULT;
-	if ((i & I_WRITE) && !(i & I_VMA_W)) return ACT_INTERNAL;
-	if (i & I_SWAP) return ACT_ASYNC;
-	return i & I_VMA_W ? ACT_MAP_RW : ACT_MAP_RO;
-}
-
-static inline u32 decide_gup_reason(u32 i)
-{
-	if (i & I_SWAP) return ACT_ASYNC;
-	if (!(i & I_VMA_R)) return ACT_EFAULT;
-	if ((i & I_WRITE) && !(i & I_VMA_W)) return ACT_MMIO;
-	return i & I_VMA_W ? ACT_MAP_RW : ACT_MAP_RO;
-}
-
-static inline u32 decide_reexec(u32 i)
-{
-	if (!(i & I_VMA_R)) return ACT_EFAULT;
-	if ((i & I_WRITE) && !(i & I_VMA_W)) return i & I_RETRIED ? ACT_INTERNAL : ACT_RETRY;
-	if (i & I_SWAP) return ACT_ASYNC;
-	return i & I_VMA_W ? ACT_MAP_RW : ACT_MAP_RO;
-}
-
-static inline u32 decide(u32 policy, u32 i)
-{
-	switch (policy) {
-	case POL_RO_MEMSLOT: return decide_ro_memslot(i);
-	case POL_PROT_READ: return decide_prot_read(i);
-	case POL_DUAL_SHM: return decide_dual_shm(i);
-	case POL_GUP_REASON: return decide_gup_reason(i);
-	default: return decide_reexec(i);
-	}
-}
-
-static inline void exit_record(vm_t *vm, u32 kind, u32 gfn, u32 off, u32 val)
+static inline void record(vm_t *vm, u32 kind, u32 a, u32 b, u32 c)
 {
 	u32 *r = vm->ring + (vm->ring_head++ & (RING - 1)) * 4;
 	r[0] = kind;
-	r[1] = gfn;
-	r[2] = off;
-	r[3] = val;
-	vm->stat[ST_EXIT]++;
+	r[1] = a;
+	r[2] = b;
+	r[3] = c;
 }
 
 /* Last hit, then binary search, as gfn_to_memslot() does it. */
@@ -144,82 +97,114 @@ static inline u32 find_vma(vm_t *vm, u32 hvn)
 
 static inline u32 facts(vm_t *vm, u32 slot, u32 hvn, u32 write)
 {
-	u32 i = write | (vm->slots[slot].flags & SLOT_RO) << 1, v = find_vma(vm, hvn), w = hvn >> 5, b = hvn & 31;
+	u32 i = write | vm->slots[slot].facts, v = find_vma(vm, hvn), w = hvn >> 5, b = hvn & 31;
 	if (v == INVALID) return i;
-	return i | (vm->vmas[v].flags & 3) << 2 | ((vm->res[w] >> b) & 1) << 4 | ((vm->swp[w] >> b) & 1) << 5;
+	u32 mapped = 0u - ((vm->res[w] >> b) & 1);
+	return i | vm->vmas[v].facts | (mapped & vm->vmas[v].mapped) | ((vm->swp[w] >> b) & 1) * F_COLD;
 }
 
 /* Enters the page into the TLB and does the access. */
 static inline u32 tlb_fill(vm_t *vm, u32 gfn, u32 off, u32 write, u32 val, u32 sp)
 {
 	tlbe *e = &vm->tlb[gfn & (TLB_N - 1)];
-	u8 *b = vm->mem + ((u64)(sp >> 2) << 12);
+	u8 *b = vm->mem + ((u64)(sp >> SP_FRAME_SHIFT) << 12);
 	e->tag[0] = gfn;
 	e->tag[1] = sp & SP_W ? gfn : INVALID;
 	e->base = b;
-	vm->stat[ST_MISS]++;
 	if (!write) return b[off];
 	b[off] = (u8)val;
 	return 0;
 }
 
-static inline int map_page(vm_t *vm, u32 gfn, u32 hvn, u32 act)
+static inline void set_bit(u32 *map, u32 i) { map[i >> 5] |= 1u << (i & 31); }
+static inline void clear_bit(u32 *map, u32 i) { map[i >> 5] &= ~(1u << (i & 31)); }
+static inline u32 get_bit(const u32 *map, u32 i) { return (map[i >> 5] >> (i & 31)) & 1; }
+
+/* A host page gets a frame if it has none; 0 when there are no more. */
+static inline u32 populate(vm_t *vm, u32 hvn)
 {
-	u32 f = vm->frame_of[hvn];
-	if (!f) {
-		if (vm->next_frame >= vm->nframes) return 0;
-		f = ++vm->next_frame;
-		vm->frame_of[hvn] = f;
-		vm->res[hvn >> 5] |= 1u << (hvn & 31);
-	}
-	vm->spte[gfn] = (f - 1) << 2 | SP_P | (act == ACT_MAP_RW ? SP_W : 0);
-	vm->stat[ST_MAP]++;
+	if (vm->frame_of[hvn]) return 1;
+	if (vm->next_frame >= vm->nframes) return 0;
+	vm->frame_of[hvn] = ++vm->next_frame;
 	return 1;
 }
 
-static inline void swap_in(vm_t *vm, u32 hvn)
+/* A private page that was mapped for reading gets a copy of its own; the entry of the old one goes. */
+static __attribute__((noinline)) u32 copy_on_write(vm_t *vm, u32 hvn)
 {
-	vm->async_q[vm->async_head++ & 63] = hvn;
-	vm->stat[ST_ASYNC]++;
-	vm->swp[hvn >> 5] &= ~(1u << (hvn & 31));
-	vm->res[hvn >> 5] |= 1u << (hvn & 31);
+	u8 *from = vm->mem + ((u64)(vm->frame_of[hvn] - 1) << 12);
+	if (vm->next_frame >= vm->nframes) return 0;
+	memcpy(vm->mem + ((u64)vm->next_frame << 12), from, 4096);
+	vm->frame_of[hvn] = ++vm->next_frame;
+	vm->steps[ST_HOST_COW]++;
+	vm->steps[ST_STAGE2_ZAP]++;
+	return 1;
+}
+
+/* do_fault_around(): a file's read fault maps its neighbours too. */
+static __attribute__((noinline)) u32 map_around(vm_t *vm, const vma_t *a, u32 hvn)
+{
+	u32 from = hvn & ~(AROUND - 1), to = from + AROUND;
+	if (from < a->start) from = a->start;
+	if (to > a->end) to = a->end;
+	for (u32 i = from; i < to; i++) {
+		if (get_bit(vm->res, i)) continue;
+		if (!populate(vm, i)) return 0;
+		set_bit(vm->res, i);
+		if (i != hvn) vm->steps[ST_HOST_MAP]++;
+	}
+	return 1;
+}
+
+/* handle_mm_fault(): the page comes into memory, read back or as zeros, and is mapped in the VMM. */
+static inline u32 fault_in(vm_t *vm, u32 hvn, u32 write)
+{
+	vma_t *a = &vm->vmas[vm->last_vma];
+	if (get_bit(vm->res, hvn)) return copy_on_write(vm, hvn);
+	if (vm->around && !write && !(a->facts & F_MKWRITE)) return map_around(vm, a, hvn);
+	if (!populate(vm, hvn)) return 0;
+	clear_bit(vm->swp, hvn);
+	set_bit(vm->res, hvn);
+	return 1;
+}
+
+/* The emulator finds a device: userspace does the access, and gives 0xff for a load. */
+static u32 device(vm_t *vm, u32 gfn, u32 off, u32 write, u32 val)
+{
+	u32 data = write ? (val & 0xff) << EV_VALUE_SHIFT : 0;
+	vm->devices[write]++;
+	record(vm, EV_EXIT, KVM_EXIT_MMIO | data, gfn, off | write << EV_OFFSET_SHIFT);
+	return 0xff;
 }
 
 static __attribute__((noinline)) u32 slow(vm_t *vm, u32 gfn, u32 off, u32 write, u32 val)
 {
-	u32 retried = 0;
-	if (gfn >= vm->max_gfn) {
-		exit_record(vm, ACT_MMIO, gfn, off, val);
-		return 0xff;
-	}
 	for (;;) {
-		u32 sp = vm->spte[gfn], s, hvn, act;
+		u32 sp = vm->spte[gfn], s, hvn = 0, word = write, v = V_EMULATE_MMIO;
 		if ((sp & SP_P) && (!write || (sp & SP_W))) return tlb_fill(vm, gfn, off, write, val, sp);
-		vm->stat[ST_FAULT]++;
+		if (sp & SP_MMIO) return device(vm, gfn, off, write, val);
 		s = find_slot(vm, gfn);
-		if (s == INVALID) {
-			exit_record(vm, ACT_MMIO, gfn, off, val);
-			return 0xff;
+		if (s != INVALID) {
+			hvn = vm->slots[s].hvn + (gfn - vm->slots[s].gfn);
+			word = facts(vm, s, hvn, write);
+			v = decide(vm->policy, word);
 		}
-		hvn = vm->slots[s].hvn + (gfn - vm->slots[s].gfn);
-		act = decide(vm->policy, facts(vm, s, hvn, write) | retried);
-		switch (act) {
-		case ACT_MAP_RW:
-		case ACT_MAP_RO:
-			if (map_page(vm, gfn, hvn, act)) continue;
-			exit_record(vm, ACT_EFAULT, gfn, off, val);
-			return 0xff;
-		case ACT_ASYNC:
-			swap_in(vm, hvn);
+		vm->words[word | (sp & SP_P) * FACT_WORDS]++;
+		switch (v & V_ACTION) {
+		case V_MAP:
+			if ((v & V_FAULT_IN) && !fault_in(vm, hvn, write)) break;
+			record(vm, EV_FAULT, word, gfn, v);
+			vm->spte[gfn] = (vm->frame_of[hvn] - 1) << SP_FRAME_SHIFT | SP_P | (v & V_WRITABLE ? SP_W : 0);
 			continue;
-		case ACT_RETRY:
-			vm->stat[ST_RETRY]++;
-			retried = I_RETRIED;
-			continue;
-		default:
-			exit_record(vm, act, gfn, off, val);
-			return 0xff;
+		case V_EMULATE_MMIO:
+			record(vm, EV_FAULT, word, gfn, v);
+			vm->spte[gfn] = SP_MMIO;
+			if (vm->tlb[gfn & (TLB_N - 1)].tag[0] == gfn) vm->tlb[gfn & (TLB_N - 1)].tag[0] = INVALID;
+			return device(vm, gfn, off, write, val);
 		}
+		/* Fault and exit of a store that is refused are one event. */
+		record(vm, EV_REFUSED | (val & 0xff) << EV_VALUE_SHIFT, word, gfn, v | off << EV_OFFSET_SHIFT);
+		return 0;
 	}
 }
 
@@ -250,45 +235,53 @@ static inline void tlb_flush(vm_t *vm)
 	for (u32 i = 0; i < TLB_N; i++) vm->tlb[i].tag[0] = vm->tlb[i].tag[1] = INVALID;
 }
 
-/* Takes the pages' stage-2 entries away, and with `evict` their residency too. */
+/* Takes the pages' stage-2 entries away; with `evict` because the pages leave memory. */
 static inline void zap(vm_t *vm, const u32 *list, u32 n, u32 evict)
 {
 	for (u32 i = 0; i < n; i++) {
-		u32 g = list[i], s;
+		u32 g = list[i], s, old = vm->spte[g];
 		vm->spte[g] = 0;
 		if (!evict || (s = find_slot(vm, g)) == INVALID) continue;
 		u32 h = vm->slots[s].hvn + (g - vm->slots[s].gfn);
-		vm->res[h >> 5] &= ~(1u << (h & 31));
-		vm->swp[h >> 5] |= 1u << (h & 31);
+		vm->steps[ST_STAGE2_ZAP] += old & SP_P;
+		clear_bit(vm->res, h);
+		set_bit(vm->swp, h);
 	}
 	tlb_flush(vm);
 }
 
-/* FNV-1a over the exit ring and the counters: equal digests, equal work. */
-static inline u32 digest(vm_t *vm)
-{
-	u32 h = 2166136261u;
-	for (u32 i = 0; i < RING * 4; i++) h = (h ^ vm->ring[i]) * 16777619u;
-	for (u32 i = 0; i < NSTAT; i++) h = (h ^ vm->stat[i]) * 16777619u;
-	return h;
-}
+/* How the VMM laid a guest's memory out: RAM from page 0 in slot 0, ROMs from rom_gfn on, `gap` pages apart. */
+typedef struct {
+	u32 ram_pages, roms, rom_gfn, rom_pages, gap;
+	u32 slotted, readonly, writable, shared, file; /* what the ROMs are given by; not slotted: only mapped */
+	u32 frames;
+} layout_t;
 
-/* Slot 0 is RAM at gfn 0; the others are ROM slots from rom_gfn on, `gap` pages apart, each with a VMA of its own. */
-static inline void vm_layout(vm_t *vm, u32 nslots, u32 ram_pages, u32 rom_gfn, u32 rom_pages, u32 gap)
+/* The mappings begin where the core's do: a window of fault-around then ends at the same pages. */
+#define MMAP_BASE 0x100du
+#define MMAP_GAP 16u
+
+static inline void vm_layout(vm_t *vm, const layout_t *l)
 {
-	u32 hvn = 1024;
-	for (u32 s = 0; s < nslots; s++) {
+	u32 hvn = MMAP_BASE, mkwrite = l->shared && !l->file ? F_MKWRITE : 0;
+	for (u32 s = 0; s < (l->slotted ? l->roms + 1 : 1); s++) {
 		slot_t *a = &vm->slots[s];
 		vma_t *v = &vm->vmas[s];
-		a->gfn = s ? rom_gfn + (s - 1) * gap : 0;
-		a->npages = s ? rom_pages : ram_pages;
+		u32 writable = !s || l->writable;
+		a->gfn = s ? l->rom_gfn + (s - 1) * l->gap : 0;
+		a->npages = s ? l->rom_pages : l->ram_pages;
+		a->facts = F_SLOT | (s && l->readonly ? F_SLOT_READONLY : 0);
 		a->hvn = v->start = hvn;
-		a->flags = s ? SLOT_RO : 0;
 		v->end = hvn + a->npages;
-		v->flags = s ? VMA_R : VMA_R | VMA_W;
-		hvn += a->npages + 16;
+		v->facts = F_VMA | F_VM_READ | (writable ? F_VM_WRITE : 0) | (!s ? F_MKWRITE : writable ? mkwrite : 0);
+		v->mapped = F_PTE_PRESENT | (v->facts & F_MKWRITE ? F_PTE_WRITE : 0);
+		hvn = v->end + MMAP_GAP;
+		vm->nslots = vm->nvmas = s + 1;
+		vm->steps[ST_SYSCALL]++;
+		vm->steps[ST_SLOT_CHANGE]++;
+		record(vm, EV_SLOT, s, a->gfn, a->npages);
 	}
-	vm->nslots = vm->nvmas = nslots;
+	vm->around = l->file;
 	tlb_flush(vm);
 }
 
