@@ -1,7 +1,7 @@
 /** Decoded instructions by page of memory: decoded once, forgotten when the page's bytes may have changed. */
 
-import { movbe } from '../exec/exec-bits.ts';
-import { undefinedOpcode } from '../exec/exec-system.ts';
+import { movbe } from '../exec/integer/exec-bits.ts';
+import { undefinedOpcode } from '../exec/system/exec-system.ts';
 import { decode, MAX_INSN_LENGTH } from '../insn/decode.ts';
 import { type Insn, MAP_0F, MAP_0F38 } from '../insn/insn.ts';
 import { CPU_OK, type CpuBus } from '../ports.ts';

@@ -3,7 +3,7 @@
  * where the manual leaves room, this does what QEMU does.
  */
 
-import { realModeInterrupt } from '../exec/exec-control.ts';
+import { realModeInterrupt } from '../exec/system/exec-control.ts';
 import {
   CPU_EXIT_BUDGET,
   CPU_EXIT_NPF,

@@ -2,8 +2,8 @@
  * The part of the guest CPU where it spends its time: a page of decoded instructions, the shapes that loops are
  * made of executed in place, everything else through its handler.
  */
-import { add32, dec32, inc32, logic32, sub32 } from '../exec/alu.ts';
-import { comparisonEnds, repeatCount, setRepeatCount } from '../exec/exec-string.ts';
+import { add32, dec32, inc32, logic32, sub32 } from '../exec/integer/alu.ts';
+import { comparisonEnds, repeatCount, setRepeatCount } from '../exec/integer/exec-string.ts';
 import type { Insn } from '../insn/insn.ts';
 import { CPU_EXIT_HLT, type CpuBus } from '../ports.ts';
 import type { Processor } from '../processor.ts';

@@ -1,5 +1,5 @@
 /** The emulator's way to memory: `linearize()`, the read cache, then `EmulateOps`. Linux 6.1, emulate.c. */
-import { advance } from '../exec/exec-string.ts';
+import { advance } from '../exec/integer/exec-string.ts';
 import type { Insn } from '../insn/insn.ts';
 import {
   type EmulateOps,

@@ -3,8 +3,8 @@
  * handlers as the guest CPU, over a copy of the general registers that is written back only on success.
  */
 
-import { comparisonEnds, repeatCount, setRepeatCount } from '../exec/exec-string.ts';
-import { undefinedOpcode } from '../exec/exec-system.ts';
+import { comparisonEnds, repeatCount, setRepeatCount } from '../exec/integer/exec-string.ts';
+import { undefinedOpcode } from '../exec/system/exec-system.ts';
 import { decode, MAX_INSN_LENGTH } from '../insn/decode.ts';
 import { Insn, K_MEM } from '../insn/insn.ts';
 import {

@@ -1,16 +1,16 @@
 /** Which handler executes which mnemonic. One that is not here is #UD to the guest CPU. */
 import { Mnemonic } from 'iced-x86';
 import type { Exec } from '../insn/insn.ts';
-import * as b from './exec-bits.ts';
-import * as c from './exec-control.ts';
-import * as d from './exec-decimal.ts';
-import { fxrstor, fxsave } from './exec-fxsave.ts';
-import * as n from './exec-integer.ts';
-import * as h from './exec-shift.ts';
-import * as v from './exec-sse.ts';
-import * as s from './exec-string.ts';
-import * as y from './exec-system.ts';
-import * as f from './exec-x87.ts';
+import * as b from './integer/exec-bits.ts';
+import * as d from './integer/exec-decimal.ts';
+import * as n from './integer/exec-integer.ts';
+import * as h from './integer/exec-shift.ts';
+import * as s from './integer/exec-string.ts';
+import * as c from './system/exec-control.ts';
+import * as y from './system/exec-system.ts';
+import * as v from './vector/exec-sse.ts';
+import { fxrstor, fxsave } from './x87/exec-fxsave.ts';
+import * as f from './x87/exec-x87.ts';
 
 const M = Mnemonic;
 

@@ -12,10 +12,10 @@ import {
   OpKind,
   Register,
 } from 'iced-x86';
-import { movsd } from '../exec/exec-sse.ts';
-import { cmps, movs } from '../exec/exec-string.ts';
-import { undefinedOpcode, unknownToUs } from '../exec/exec-system.ts';
+import { cmps, movs } from '../exec/integer/exec-string.ts';
 import { HANDLERS } from '../exec/mnemonics.ts';
+import { undefinedOpcode, unknownToUs } from '../exec/system/exec-system.ts';
+import { movsd } from '../exec/vector/exec-sse.ts';
 import { MODE_LONG64, MODE_REAL16 } from '../regs.ts';
 import { fastShape } from './fast.ts';
 import { processorLacks } from './features.ts';

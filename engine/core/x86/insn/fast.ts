@@ -3,10 +3,10 @@
  * are repeated as literals in its switch, for V8 makes a jump table only of literals.
  */
 
-import { jcc, jmp } from '../exec/exec-control.ts';
-import * as n from '../exec/exec-integer.ts';
-import { dec, inc } from '../exec/exec-integer.ts';
-import { nop } from '../exec/exec-system.ts';
+import * as n from '../exec/integer/exec-integer.ts';
+import { dec, inc } from '../exec/integer/exec-integer.ts';
+import { jcc, jmp } from '../exec/system/exec-control.ts';
+import { nop } from '../exec/system/exec-system.ts';
 import { type Insn, K_IMM, K_MEM, K_REG } from './insn.ts';
 
 /** Not one of the shapes the hot loop does itself. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Cpu } from '../cpu/cpu.ts';
-import { AF, CF, OF, PF, Regs, SF, ZF } from '../regs.ts';
-import { FlatBus } from '../testing.ts';
+import { Cpu } from '../../cpu/cpu.ts';
+import { AF, CF, OF, PF, Regs, SF, ZF } from '../../regs.ts';
+import { FlatBus } from '../../testing.ts';
 
 /** `op rax, rbx` for each operand size: opcode of the 8-bit form, then what it does on bigints. */
 const BINARY: readonly (readonly [

@@ -1,10 +1,10 @@
 /** Branches, the stack, calls and software interrupts. Pushes store first and move RSP after. */
 
-import { type Insn, K_IMM, K_MEM, K_REG, K_SEG } from '../insn/insn.ts';
-import type { Processor } from '../processor.ts';
-import { UNHANDLEABLE, VECTOR_BP, VECTOR_OF } from '../processor-port.ts';
-import { CS, IF, MODE_LONG64, MODE_REAL16, RBP, RCX, RSP, SS, TF } from '../regs.ts';
-import { loadSegment } from './exec-integer.ts';
+import { type Insn, K_IMM, K_MEM, K_REG, K_SEG } from '../../insn/insn.ts';
+import type { Processor } from '../../processor.ts';
+import { UNHANDLEABLE, VECTOR_BP, VECTOR_OF } from '../../processor-port.ts';
+import { CS, IF, MODE_LONG64, MODE_REAL16, RBP, RCX, RSP, SS, TF } from '../../regs.ts';
+import { loadSegment } from '../integer/exec-integer.ts';
 
 /** Flags that POPF of each size may change at CPL 0. */
 const POPF_MASK = 0x277fd5;

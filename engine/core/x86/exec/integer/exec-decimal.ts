@@ -1,9 +1,9 @@
 /** Decimal adjustments, SALC, and loads of far pointers: rare, but a guest that runs away meets them. */
 
-import { type Exec, type Insn, K_MEM } from '../insn/insn.ts';
-import type { Processor } from '../processor.ts';
-import { VECTOR_DE, VECTOR_UD } from '../processor-port.ts';
-import { AF, RAX } from '../regs.ts';
+import { type Exec, type Insn, K_MEM } from '../../insn/insn.ts';
+import type { Processor } from '../../processor.ts';
+import { VECTOR_DE, VECTOR_UD } from '../../processor-port.ts';
+import { AF, RAX } from '../../regs.ts';
 import { setResultSized } from './alu.ts';
 import { loadSegment } from './exec-integer.ts';
 

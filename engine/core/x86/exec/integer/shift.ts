@@ -3,7 +3,7 @@
  * paper; here it is what QEMU's processor gives: the sign of the result against the sign one step earlier.
  */
 
-import type { Processor } from '../processor.ts';
+import type { Processor } from '../../processor.ts';
 import { setResultSized } from './alu.ts';
 
 /** The operations by ModRM.reg of group 2. */

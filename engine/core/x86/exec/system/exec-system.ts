@@ -1,8 +1,8 @@
 /** Flags by name, ports, descriptor-table stores, and what little of the system instructions guests here use. */
-import { type Insn, K_IMM, K_MEM, K_REG } from '../insn/insn.ts';
-import type { Processor } from '../processor.ts';
-import { UNSUPPORTED, VECTOR_GP, VECTOR_UD } from '../processor-port.ts';
-import { AF, CF, DF, IF, MODE_LONG64, PF, RAX, RBX, RCX, RDX, SF, ZF } from '../regs.ts';
+import { type Insn, K_IMM, K_MEM, K_REG } from '../../insn/insn.ts';
+import type { Processor } from '../../processor.ts';
+import { UNSUPPORTED, VECTOR_GP, VECTOR_UD } from '../../processor-port.ts';
+import { AF, CF, DF, IF, MODE_LONG64, PF, RAX, RBX, RCX, RDX, SF, ZF } from '../../regs.ts';
 
 export function nop(): number {
   return 0;

@@ -1,8 +1,8 @@
 /** The x87 register stack: the parts that arithmetic and state images share. */
-import type { Exec } from '../insn/insn.ts';
-import type { Processor } from '../processor.ts';
-import { VECTOR_NM } from '../processor-port.ts';
-import { CR0_EM, CR0_TS } from '../regs.ts';
+import type { Exec } from '../../insn/insn.ts';
+import type { Processor } from '../../processor.ts';
+import { VECTOR_NM } from '../../processor-port.ts';
+import { CR0_EM, CR0_TS } from '../../regs.ts';
 
 /** x87 needs CR0.EM and CR0.TS clear; both give #NM. */
 export function usable(m: Processor): number {

@@ -1,9 +1,9 @@
 /** Bit tests and scans, byte order, conditional moves, and the wide compare-and-exchange. */
 
-import { type Insn, K_IMM, K_MEM } from '../insn/insn.ts';
-import type { Processor } from '../processor.ts';
-import { UNHANDLEABLE, VECTOR_GP } from '../processor-port.ts';
-import { RAX, RBX, RCX, RDX } from '../regs.ts';
+import { type Insn, K_IMM, K_MEM } from '../../insn/insn.ts';
+import type { Processor } from '../../processor.ts';
+import { UNHANDLEABLE, VECTOR_GP } from '../../processor-port.ts';
+import { RAX, RBX, RCX, RDX } from '../../regs.ts';
 import { setResultSized } from './alu.ts';
 
 const BT = 0;

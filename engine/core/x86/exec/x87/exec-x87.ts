@@ -3,11 +3,11 @@
  * precision differ from a processor's; no store here depends on that but `fstp m80`.
  */
 
-import { type Exec, type Insn, K_MEM, K_NONE } from '../insn/insn.ts';
-import type { Processor } from '../processor.ts';
-import { RAX } from '../regs.ts';
+import { type Exec, type Insn, K_MEM, K_NONE } from '../../insn/insn.ts';
+import type { Processor } from '../../processor.ts';
+import { RAX } from '../../regs.ts';
+import { bigHi, bigLo, toBig } from '../integer/muldiv.ts';
 import { fromExtended, toExtended } from './extended.ts';
-import { bigHi, bigLo, toBig } from './muldiv.ts';
 import { checked, get, set, statusWord } from './x87-state.ts';
 
 function pushStack(m: Processor, v: number): void {

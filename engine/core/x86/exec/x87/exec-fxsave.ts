@@ -1,9 +1,9 @@
 /** FXSAVE and FXRSTOR: the 512-byte image, as the processor stores it and as KVM's emulator does. */
 
-import type { Insn } from '../insn/insn.ts';
-import type { Processor } from '../processor.ts';
-import { UNHANDLEABLE, VECTOR_GP } from '../processor-port.ts';
-import { CR4_OSFXSR, MODE_LONG64 } from '../regs.ts';
+import type { Insn } from '../../insn/insn.ts';
+import type { Processor } from '../../processor.ts';
+import { UNHANDLEABLE, VECTOR_GP } from '../../processor-port.ts';
+import { CR4_OSFXSR, MODE_LONG64 } from '../../regs.ts';
 import { fromExtended, toExtended } from './extended.ts';
 import { checked, get, set, statusWord } from './x87-state.ts';
 

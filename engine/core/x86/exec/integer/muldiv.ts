@@ -3,9 +3,9 @@
  * flags that paper leaves undefined are those of QEMU's processor: SF, ZF and PF follow the low half.
  */
 
-import type { Processor } from '../processor.ts';
-import { VECTOR_DE } from '../processor-port.ts';
-import { RAX, RDX } from '../regs.ts';
+import type { Processor } from '../../processor.ts';
+import { VECTOR_DE } from '../../processor-port.ts';
+import { RAX, RDX } from '../../regs.ts';
 import { setResultSized } from './alu.ts';
 
 const MASK32 = 0xffffffffn;

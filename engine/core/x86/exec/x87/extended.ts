@@ -1,5 +1,5 @@
 /** The 80-bit format of x87, to and from doubles, in a machine's buffer. */
-import type { Processor } from '../processor.ts';
+import type { Processor } from '../../processor.ts';
 
 /** Ten bytes of the buffer as a number. */
 export function fromExtended(m: Processor): number {

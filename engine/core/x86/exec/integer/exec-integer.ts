@@ -1,9 +1,9 @@
 /** Moves and integer arithmetic. Every handler reads, computes, stores, and only then changes registers. */
 
-import { type Insn, K_CR, K_DR, K_MEM, K_REG, K_SEG } from '../insn/insn.ts';
-import type { Processor } from '../processor.ts';
-import { VECTOR_UD } from '../processor-port.ts';
-import { CS, MODE_REAL16, RAX, RDX } from '../regs.ts';
+import { type Insn, K_CR, K_DR, K_MEM, K_REG, K_SEG } from '../../insn/insn.ts';
+import type { Processor } from '../../processor.ts';
+import { VECTOR_UD } from '../../processor-port.ts';
+import { CS, MODE_REAL16, RAX, RDX } from '../../regs.ts';
 import { addCarry, logicFlags, subBorrow } from './alu.ts';
 
 /** Writes `lo,hi` to operand 0, which was not read before. */

@@ -2,7 +2,7 @@
  * Arithmetic on a machine: `dLo,dHi` op `sLo,sHi` into `lo,hi`, with flags. 8- and 16-bit operands are worked
  * on at the top of a 32-bit word, so that carry, overflow and sign come out of one formula for all three sizes.
  */
-import type { Processor } from '../processor.ts';
+import type { Processor } from '../../processor.ts';
 
 /** Flags of a result of `size` bytes, without CF and OF. */
 export function setResultSized(m: Processor, size: number, lo: number, hi: number): void {

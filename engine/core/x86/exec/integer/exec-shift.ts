@@ -1,8 +1,8 @@
 /** Multiplication, division, shifts and rotates, and the few that fit nowhere else. */
 
-import { type Insn, K_IMM } from '../insn/insn.ts';
-import type { Processor } from '../processor.ts';
-import { RAX, RBX } from '../regs.ts';
+import { type Insn, K_IMM } from '../../insn/insn.ts';
+import type { Processor } from '../../processor.ts';
+import { RAX, RBX } from '../../regs.ts';
 import { setResultSized } from './alu.ts';
 import { divide, multiply, multiplyWide } from './muldiv.ts';
 import { doubleShift, RCL, RCR, ROL, ROR, SAR, SHL, SHR, shift } from './shift.ts';

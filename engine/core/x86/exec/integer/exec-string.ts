@@ -2,9 +2,9 @@
  * String instructions, one element each; the driver repeats. RSI and RDI move only when the element is done.
  */
 
-import type { Insn } from '../insn/insn.ts';
-import type { Processor } from '../processor.ts';
-import { DF, ES, RAX, RCX, RDI, RSI } from '../regs.ts';
+import type { Insn } from '../../insn/insn.ts';
+import type { Processor } from '../../processor.ts';
+import { DF, ES, RAX, RCX, RDI, RSI } from '../../regs.ts';
 import { subBorrow } from './alu.ts';
 
 /** Moves RSI or RDI by one element (or `n`) in the direction of DF. */
