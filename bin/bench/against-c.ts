@@ -1,6 +1,5 @@
 /** Every hot loop of every strategy against the same loop of the C port, in this process. */
-import { type Loop, LoopSet, type Op, workDigests } from '../../engine/core/batch/loops.ts';
-import { digestOf, type Work, workOf } from '../../engine/core/batch/work.ts';
+
 import {
   type GuestLayout,
   RAM_64,
@@ -8,7 +7,9 @@ import {
   ROM_64,
   type RomSpec,
   STANDARD,
-} from '../../engine/core/batch/workload.ts';
+} from '../../engine/core/batch/bench-machine.ts';
+import { type Loop, LoopSet, type Op, workDigests } from '../../engine/core/batch/loops.ts';
+import { digestOf, type Work, workOf } from '../../engine/core/batch/work.ts';
 import type { Vm } from '../../engine/core/vm.ts';
 import type { Strategy } from '../../strategies/index.ts';
 import type { CPort } from './addon.ts';

@@ -1,6 +1,6 @@
 /** A VM of the C port, laid out as a machine of the core is. */
 import { KVM_MEM_READONLY, PROT_WRITE } from '../../engine/abi.ts';
-import type { GuestLayout, RomSpec } from '../../engine/core/batch/workload.ts';
+import type { GuestLayout, RomSpec } from '../../engine/core/batch/bench-machine.ts';
 import { RING, STEP_COUNTS, Vm, WORDS } from '../../engine/core/vm.ts';
 import { FACT_WORDS } from '../../engine/facts.ts';
 import { STEP_INDEX, type Step } from '../../engine/steps.ts';

@@ -1,12 +1,13 @@
 /** How the hot loops grow: with slots, with guest memory, with strategies alive; and what instructions cost. */
-import { copyLoop, type GuestLoop, LoopSet, registerLoop, storeLoop } from '../../engine/core/batch/loops.ts';
+
 import {
   BenchMachine,
   type GuestLayout,
   pageList,
   ROM_64,
   STANDARD,
-} from '../../engine/core/batch/workload.ts';
+} from '../../engine/core/batch/bench-machine.ts';
+import { copyLoop, type GuestLoop, LoopSet, registerLoop, storeLoop } from '../../engine/core/batch/loops.ts';
 import type { Strategy } from '../../strategies/index.ts';
 import { type CPort, loadAddon } from './addon.ts';
 import { policyFor } from './against-c.ts';

@@ -3,8 +3,9 @@
  * is told comes by its one argument, and for times by messages. Slowdowns for the self-test are planted here, as more accesses: the engine has
  * none.
  */
+
+import { RAM_64, RAM_4096, ROM_64 } from '../../engine/core/batch/bench-machine.ts';
 import { type Loop, LoopSet, OPS } from '../../engine/core/batch/loops.ts';
-import { RAM_64, RAM_4096, ROM_64 } from '../../engine/core/batch/workload.ts';
 import { findStrategy } from '../../strategies/index.ts';
 import { slice } from '../bench/pairs.ts';
 

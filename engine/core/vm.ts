@@ -38,7 +38,7 @@ export const EV_EMULATE = 3;
 export const EV_SLOT = 4;
 export const EV_HOST = 5;
 export const EV_MMIO_DATA = 6;
-/** A store of kvm/access.ts that was refused: word, gfn and verdict as in EV_FAULT; its value and offset above. */
+/** A store of batch/batch.ts that was refused: word, gfn and verdict as in EV_FAULT; its value and offset above. */
 export const EV_REFUSED = 7;
 export const EV_VALUE_SHIFT = 4;
 export const EV_OFFSET_SHIFT = 10;
@@ -71,7 +71,7 @@ export class Vm {
   #hashB = HASH_B;
   /**
    * A full ring goes into the digest before it is written over, so that the digest is of every event. A loop that is
-   * compared with the C port (bench/c) leaves that out as the port does: its digest is of what the ring holds last.
+   * compared with the C port (batch/c/) leaves that out as the port does: its digest is of what the ring holds last.
    */
   digestsEveryEvent = true;
   /** Verdicts by fault word, of the machine's series (kvm/verdicts.ts). */

@@ -3,8 +3,8 @@ import { FACT_WORDS } from '../../facts.ts';
 import type { FaultPolicy, Patch } from '../../policy.ts';
 import { STEPS } from '../../steps.ts';
 import { STEP_COUNTS, type Vm, WORDS } from '../vm.ts';
+import { type BenchMachine, ROM_64, type RomSpec } from './bench-machine.ts';
 import { LoopSet, type Op } from './loops.ts';
-import { type BenchMachine, ROM_64, type RomSpec } from './workload.ts';
 
 /** Counts of one loop, and the digest of what it did. */
 export type LoopCounters = Readonly<Record<string, number | string>>;

@@ -21,7 +21,7 @@ export const offsetOf = at;
 export const tlbEntryOf = entry;
 
 /** The loops over hits. */
-export class AccessHits {
+export class Hits {
   /** What the last read() read, added up. */
   sum = 0;
 

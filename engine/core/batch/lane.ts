@@ -14,9 +14,9 @@ import type { Mmu } from '../kvm/paging/mmu.ts';
 import * as stage2 from '../kvm/paging/stage2.ts';
 import * as slot from '../kvm/slots/memslots.ts';
 import * as layout from '../vm.ts';
-import * as ways from './batch-steps.ts';
 import * as hits from './hits.ts';
 import * as plain from './plain.ts';
+import * as ways from './ways.ts';
 
 // The compiler folds a module's own constants into machine code; imported names it loads and checks at every use.
 const { PAGE_SHIFT } = abi;
@@ -48,7 +48,7 @@ const COLD_STORE = V_MAP | V_WRITABLE | V_FAULT_IN | V_FAULT_IN_WRITE;
  * on and returns the first that is not its own, or n. The loops are small and call nothing, so that the compiler
  * keeps the heap's base in a register; they stop when the event ring is full, and it is emptied between them.
  */
-export class AccessLane {
+export class Lane {
   readonly #vm: layout.Vm;
   readonly #mmu: Mmu;
   readonly #remember: boolean;
@@ -66,7 +66,7 @@ export class AccessLane {
   }
 
   /** Hands its counts over, and says how many exits they were. */
-  settle(steps: ways.AccessSteps): number {
+  settle(steps: ways.WayCounts): number {
     const { h } = this.#vm;
     let exits = 0;
     for (const [kind, way] of WAY_OF_KIND) {

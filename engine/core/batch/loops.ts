@@ -3,7 +3,7 @@
 import { type ExitHandlers, runVcpu } from '../../vmm/loop.ts';
 import type { CoreMachine } from '../core-machine.ts';
 import { EV_EXIT, EV_REFUSED, RING, RING_MASK } from '../vm.ts';
-import { BenchMachine, RAM_64, RAM_4096, ROM_64, type RomSpec, STANDARD } from './workload.ts';
+import { BenchMachine, RAM_64, RAM_4096, ROM_64, type RomSpec, STANDARD } from './bench-machine.ts';
 
 /** The loops' names, in the order of reports. */
 export const OPS = [

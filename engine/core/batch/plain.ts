@@ -1,5 +1,5 @@
 /**
- * The plain cases of the fault path as small functions over the heap: what the fast lane (access-lane.ts) is made of.
+ * The plain cases of the fault path as small functions over the heap: what the fast lane (lane.ts) is made of.
  * They do what kvm/mmu.ts and host/address-space.ts do where tables exist and nothing special is about a page.
  */
 import * as abi from '../../abi.ts';

@@ -1,6 +1,6 @@
 /**
- * The hot loops of the fault path as plain loops: what is benchmarked, gated and compared with the C port in c/.
- * No clock in here; whoever measures brings one. Sizes, lists and orders are those of the C port.
+ * A machine laid out for the hot loops, and the lists of pages they go through. No clock in here; whoever measures
+ * brings one. The C port's machines (c/core.h) are laid out alike.
  */
 import { KVM_MEM_READONLY, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../abi.ts';
 import { assert } from '../../assert.ts';
@@ -8,7 +8,7 @@ import type { Patch } from '../../policy.ts';
 import type { Layout } from '../../vmm/layout.ts';
 import { Slot } from '../../vmm/slot.ts';
 import { CoreMachine } from '../core-machine.ts';
-import { AccessBatch } from './access.ts';
+import { AccessBatch } from './batch.ts';
 import { digestOf } from './work.ts';
 
 /** How a ROM is given to the guest, and who decides about it: the parts of a strategy that a hot loop meets. */

@@ -18,8 +18,10 @@ import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from '.
 import { guestFrame } from '../kvm/slots/guest-frame.ts';
 import { EV_EXIT, EV_FAULT, EV_OFFSET_SHIFT, EV_REFUSED, EV_VALUE_SHIFT, type Vm } from '../vm.ts';
 import { CR0_PG, type Regs } from '../x86/regs.ts';
+import { Hits, offsetOf, tlbEntryOf } from './hits.ts';
+import { Lane } from './lane.ts';
+import { isRefusal } from './plain.ts';
 import {
-  AccessSteps,
   WAY_DEVICE_LOAD,
   WAY_DEVICE_STORE,
   WAY_EFAULT,
@@ -30,22 +32,20 @@ import {
   WAY_STORE_COPIED,
   WAY_STORE_FAULTED,
   WAY_STORE_REFUSED,
-} from './batch-steps.ts';
-import { AccessHits, offsetOf, tlbEntryOf } from './hits.ts';
-import { AccessLane } from './lane.ts';
-import { isRefusal } from './plain.ts';
+  WayCounts,
+} from './ways.ts';
 
 /** What a load from a device gives. */
 const NO_DEVICE = 0xff;
 
 /** The vCPU's parts that a batch needs. */
-export interface AccessVcpu {
+export interface BatchVcpu {
   readonly mmu: Mmu;
   readonly regs: Regs;
 }
 
 /** How a batch treats refused stores. */
-export interface AccessOptions {
+export interface BatchOptions {
   /**
    * Remember refused stores to mapped pages in the TLB's write tag, so that the next one is not decided again. The
    * page's own entry stays as it is: loads never come out of it. Everything that could change the verdict flushes
@@ -59,10 +59,10 @@ export class AccessBatch {
   readonly #vm: Vm;
   readonly #mmu: Mmu;
   readonly #regs: Regs;
-  readonly #steps = new AccessSteps();
+  readonly #steps = new WayCounts();
   readonly #remember: boolean;
-  readonly #hits = new AccessHits();
-  readonly #lane: AccessLane;
+  readonly #hits = new Hits();
+  readonly #lane: Lane;
   /** The lane may be taken: nested paging (no prefetch), no asynchronous faults. */
   #lanes = false;
   /** What #loadsFrom() read, added up. */
@@ -70,12 +70,12 @@ export class AccessBatch {
   /** Exits so far: stores and loads that userspace saw, and -EFAULT. */
   exits = 0;
 
-  constructor(vcpu: AccessVcpu, options: AccessOptions = {}) {
+  constructor(vcpu: BatchVcpu, options: BatchOptions = {}) {
     this.#vm = vcpu.mmu.vm;
     this.#mmu = vcpu.mmu;
     this.#regs = vcpu.regs;
     this.#remember = options.rememberRefusals ?? false;
-    this.#lane = new AccessLane(this.#mmu, this.#remember);
+    this.#lane = new Lane(this.#mmu, this.#remember);
   }
 
   /** Loads a byte of page `list[i & mask]` for every i below n; returns the sum of what was read. */

@@ -78,7 +78,7 @@ export const WAY_OF_KIND: readonly (readonly [kind: number, way: number])[] = [
 ];
 
 /** How often each way was gone since the steps were last settled. */
-export class AccessSteps {
+export class WayCounts {
   readonly #ways = new Int32Array(WAYS.length);
 
   /** One access more ended so. */

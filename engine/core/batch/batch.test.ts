@@ -8,7 +8,7 @@ import type { Patch } from '../../policy.ts';
 import { STEPS } from '../../steps.ts';
 import { CoreMachine } from '../core-machine.ts';
 import { STEP_COUNTS, WORDS } from '../vm.ts';
-import { AccessBatch } from './access.ts';
+import { AccessBatch } from './batch.ts';
 import { offsetOf } from './hits.ts';
 
 const RAM_GFN = 16;
