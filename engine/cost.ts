@@ -3,7 +3,7 @@
  * Prices come from a profile; `compare calibrate` fits one to measured probes (docs/costs.md).
  */
 import type { Life, LifeStep, StepCounts } from './observation.ts';
-import { STEPS, type Step } from './steps.ts';
+import { type Step, stepNamed } from './steps.ts';
 
 /** Prices of steps on one kernel. */
 export interface CostProfile {
@@ -61,7 +61,7 @@ export function predictProbe(profile: CostProfile, steps: StepCounts): number {
 
 /** The price of one step, or undefined where the profile has none. */
 function priceOfStep(profile: CostProfile, step: string): number | undefined {
-  const known = STEPS.find((s) => s === step);
+  const known = stepNamed(step);
   return known === undefined ? undefined : profile.steps[known];
 }
 

@@ -2,6 +2,7 @@
  * What a machine can tell about a run besides its exits: counts, a digest, and the life of the first faults.
  */
 import type { Decision } from './policy.ts';
+import type { Place } from './steps.ts';
 
 /** Guest page faults KVM took, by what came of them (the kernel's RET_PF_* and its own MMIO entries). */
 export const FAULT_KINDS = [
@@ -25,7 +26,7 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 /** One step in the life of a fault. */
 export interface LifeStep {
   /** The kernel function (or the side: guest, hardware, userspace) that acts. */
-  readonly at: string;
+  readonly at: Place;
   /** What it does, in words. */
   readonly says: string;
   /** The decision of the seam that was taken here, if one was. */

@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { STEP_TABLE, STEPS } from '../../engine/steps.ts';
 import { type ThreadClaimResult, VERDICT_WORDS } from '../../reports/findings/claims-text.ts';
 import { KNOWN_DIFFERENCES } from '../../scenarios/conform/known-differences.ts';
 import { SCENARIOS } from '../../scenarios/index.ts';
@@ -19,6 +20,7 @@ const DOCUMENTS: Readonly<Record<string, readonly string[]>> = {
     'known differences',
   ],
   '../../docs/thread.md': ['claims'],
+  '../../docs/costs.md': ['steps'],
 };
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
@@ -47,6 +49,15 @@ async function made(from: string): Promise<string> {
     return table(
       ['scenario', 'the question'],
       SCENARIOS.map((s) => [`\`${s.name}\``, s.asks]),
+    );
+  }
+  if (from === 'steps') {
+    return table(
+      ['step', 'what it is', 'kernel function', 'priced'],
+      STEPS.map((step) => {
+        const { says, at, priced } = STEP_TABLE[step];
+        return [`\`${step}\``, says, `\`${at}\``, priced ? 'yes' : 'no'];
+      }),
     );
   }
   if (from === 'known differences') {

@@ -6,7 +6,7 @@ import { PAGE_SHIFT } from '../abi.ts';
 import { FACT_WORDS } from '../facts.ts';
 import type { FaultKind, Observation } from '../observation.ts';
 import { DECISIONS, type Decision, type FaultPolicy, type Patch } from '../policy.ts';
-import { STEPS, type Step } from '../steps.ts';
+import { noSteps, STEPS, type Step } from '../steps.ts';
 import type { AddressSpace } from './host/address-space.ts';
 import {
   compileSeries,
@@ -69,7 +69,7 @@ export function observe(vcpu: Vcpu, host: AddressSpace, series: readonly Patch[]
 function countWords(vm: Vm, policy: FaultPolicy): Counts {
   const faults = { fixed: 0, emulate: 0, retry: 0, mmio: 0, async: 0, error: 0, guest: 0 };
   const decisions = Object.fromEntries(DECISIONS.map((d) => [d, 0])) as Record<Decision, number>;
-  const steps = Object.fromEntries(STEPS.map((s) => [s, 0])) as Record<Step, number>;
+  const steps = noSteps();
   for (let word = 0; word < FACT_WORDS; word++) {
     const times = vm.h[WORDS + word]!;
     if (times === 0) continue;

@@ -190,6 +190,7 @@ test('same Comparison, same bytes, in every format', async () => {
 
 test('every step of the engine has a colour, and a step without a price is named', () => {
   for (const step of STEPS) expect(stepGroup(step), step).not.toBe('other');
+  expect(['of-another-version', 'toString'].map(stepGroup)).toEqual(['other', 'other']);
   const c = sampleComparison({ cost: true, strategies: ['coexist'] });
   expect(unpricedSteps(c.runs)).toEqual(['mmio-exit']);
   expect(renderText(c, { width: 140 })).toContain('without mmio-exit, for which it has no price');

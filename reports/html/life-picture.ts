@@ -4,21 +4,13 @@
  */
 import type { Life, LifeStep } from '../../engine/observation.ts';
 import { DECISION_FUNCTIONS } from '../../engine/policy.ts';
+import { LANES, PLACES, type Place } from '../../engine/steps.ts';
 import { html, join, type Markup } from '../print/escape.ts';
 import { count } from '../print/words.ts';
 
-/** The lanes, left to right. */
-export const LANES = ['guest', 'processor', 'KVM', 'host memory', 'VMM'] as const;
-
-const HOST = /^(hva_to_pfn_(fast|slow)|get_user|handle_mm|filemap|do_anonymous|do_cow|shmem|gup)/;
-
-/** Whose lane a step is in, by who acts; whatever is not known is KVM's. */
-export function laneOf(at: string): number {
-  if (/^guest\b/.test(at)) return 0;
-  if (/^(hardware|processor|cpu)\b/i.test(at)) return 1;
-  if (/^(userspace|vmm\b|KVM_RUN$)/i.test(at)) return 4;
-  return HOST.test(at) ? 3 : 2;
-}
+/** Whose lane a step is in, by who acts; KVM's for a place that this version does not know. */
+export const laneOf = (at: string): number =>
+  LANES.indexOf(Object.hasOwn(PLACES, at) ? PLACES[at as Place] : 'KVM');
 
 /** So many lives and so many steps of each are drawn; the JSON has the rest. */
 const LIVES = 3;

@@ -122,13 +122,14 @@ test('a step is drawn in the lane of whoever acts', () => {
   expect(['guest', 'hardware', '__gfn_to_hva_many()', 'hva_to_pfn_slow()', 'KVM_RUN'].map(laneOf)).toEqual([
     0, 1, 2, 3, 4,
   ]);
+  expect(['of_another_version()', 'toString'].map(laneOf)).toEqual([2, 2]);
 });
 
 test('what repeats is drawn once, and nothing is lost', () => {
-  const step = (at: string): { at: string; says: string } => ({ at, says: '' });
+  const step = (says: string) => ({ at: 'KVM_RUN', says }) as const;
   const steps = ['a', ...Array.from({ length: 5 }, () => ['b', 'c', 'd']).flat(), 'e', 'e', 'f'].map(step);
   const rounds = foldRounds(steps);
-  expect(rounds.map((r) => [r.steps.map((s) => s.at).join(''), r.times])).toEqual([
+  expect(rounds.map((r) => [r.steps.map((s) => s.says).join(''), r.times])).toEqual([
     ['a', 1],
     ['bcd', 5],
     ['e', 2],

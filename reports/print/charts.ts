@@ -4,17 +4,10 @@
  */
 import type { TopLevelSpec } from 'vega-lite';
 import { EXIT_KINDS } from '../../engine/exits.ts';
+import { STEP_GROUPS } from '../../engine/steps.ts';
 import type { Comparison, Run, ScenarioInfo } from '../../scenarios/run/comparison.ts';
 import { visible } from './escape.ts';
-import {
-  count,
-  FATE_WORDS,
-  hasOperations,
-  medianInterval,
-  perOperation,
-  STEP_GROUPS,
-  stepGroup,
-} from './words.ts';
+import { count, FATE_WORDS, hasOperations, medianInterval, perOperation, stepGroup } from './words.ts';
 
 /** A chart with what a reader who cannot see it is told. */
 export interface Chart {

@@ -3,6 +3,7 @@
  * how numbers are written. A report never invents its own names for these.
  */
 import type { FaultKind } from '../../engine/observation.ts';
+import { STEP_TABLE, type StepGroup, stepNamed } from '../../engine/steps.ts';
 import type { Comparison, Fate, Run, Timing } from '../../scenarios/run/comparison.ts';
 
 /** How a fate is shown. */
@@ -66,24 +67,11 @@ export const FAULT_HEADS: Readonly<Record<FaultKind, string>> = {
   guest: 'guest',
 };
 
-/** Steps of work that belong together, for pictures: a reader can tell eight colours apart, not twenty. */
-const STEP_PATTERNS: readonly (readonly [group: string, steps: RegExp])[] = [
-  ['guest–kernel switch', /^(world-switch|inject|halt|pio)$/],
-  ['userspace round trip', /^(syscall|userspace-|mmio-|error-exit)/],
-  ['page fault', /^(page-fault|fast-page-fault|guest-walk)/],
-  ['get_user_pages', /^gup-/],
-  ['host memory', /^host-/],
-  ['stage-2 entries', /^(stage2-|dirty-)/],
-  ['emulator', /^emulate-/],
-  ['memory slots', /^slot-/],
-];
-
-/** The groups' names. */
-export const STEP_GROUPS: readonly string[] = STEP_PATTERNS.map(([group]) => group);
-
 /** The group a step belongs to; `other` for a step this program does not know. */
-export const stepGroup = (step: string): string =>
-  STEP_PATTERNS.find(([, steps]) => steps.test(step))?.[0] ?? 'other';
+export function stepGroup(step: string): StepGroup | 'other' {
+  const known = stepNamed(step);
+  return known === undefined ? 'other' : STEP_TABLE[known].group;
+}
 
 /** Steps that were done but that the cost profile has no price for: what a prediction leaves out. */
 export function unpricedSteps(runs: readonly Run[]): string[] {

@@ -11,7 +11,7 @@ import {
 } from '../../../exits.ts';
 import { F_WRITE } from '../../../facts.ts';
 import { EMULATION_FAILURE_INTERNAL_ERROR, EMULATION_FAILURE_MMIO } from '../../../policy.ts';
-import { STEP_INDEX } from '../../../steps.ts';
+import { type Place, STEP_INDEX } from '../../../steps.ts';
 import { EV_EMULATE } from '../../vm.ts';
 import type { Emulator } from '../../x86/emulator/emulator.ts';
 import { EMULATION_FAILED, EMULATION_RESTART, EMULATION_UNSUPPORTED } from '../../x86/ports.ts';
@@ -191,7 +191,7 @@ export class Emulation {
     return this.#failure(address, type, 'x86_decode_insn()');
   }
 
-  #failed(address: number, type: number, where: string): number {
+  #failed(address: number, type: number, where: Place): number {
     return this.#reexecute(address, type) ? ENTER_GUEST : this.#failure(address, type, where);
   }
 
@@ -237,7 +237,7 @@ export class Emulation {
   }
 
   /** handle_emulation_failure(), at CPL 0. */
-  #failure(address: number, type: number, where: string): number {
+  #failure(address: number, type: number, where: Place): number {
     const { mmu, exit, life, regs } = this.#vcpu;
     this.failed++;
     const gpa = (type & EMULTYPE_PF) !== 0 ? this.#vcpu.faultGpa(address, ACCESS_READ) : -1;

@@ -24,7 +24,7 @@ import {
   PFN_OK,
   type PfnVerdict,
 } from '../../../policy.ts';
-import type { Step } from '../../../steps.ts';
+import type { Place, Step } from '../../../steps.ts';
 
 /** What to do, in the low bits of a verdict. 0 marks a word that cannot occur. */
 export const V_ACTION = 7;
@@ -53,7 +53,7 @@ export const V_FAILURE_SHIFT = 7;
 export const V_HVA_OK = 1 << 9;
 
 /** Somebody watching the path: each thing that happens, with the step it costs or the decision it is. */
-export type Watch = (at: string, says: string, step?: Step, decision?: Decision) => void;
+export type Watch = (at: Place, says: string, step?: Step, decision?: Decision) => void;
 const nobody: Watch = () => {};
 
 /** Walks the fault path for one word; returns the verdict. */

@@ -5,7 +5,7 @@
 import { describeFacts, F_WRITE, factsOf } from '../../../facts.ts';
 import type { Life, LifeStep } from '../../../observation.ts';
 import { applySeries, type Decision, type FaultPolicy, type Patch } from '../../../policy.ts';
-import { STEP_INDEX, STEPS, type Step } from '../../../steps.ts';
+import { type Place, STEP_INDEX, STEPS, type Step } from '../../../steps.ts';
 import { STEP_COUNTS, type Vm } from '../../vm.ts';
 import { walkFault, writablePfn } from './fault-path.ts';
 
@@ -67,7 +67,7 @@ export class LifeRecorder {
   }
 
   /** Something happened that no policy decided. */
-  note(at: string, says: string): void {
+  note(at: Place, says: string): void {
     this.#push({ at, says });
   }
 
@@ -88,7 +88,7 @@ export class LifeRecorder {
   }
 
   /** A decision was taken for this word. */
-  decided(at: string, says: string, decision: Decision, word: number, step?: Step): void {
+  decided(at: Place, says: string, decision: Decision, word: number, step?: Step): void {
     const patch = this.#decidedBy(decision, word);
     this.#push(patch === undefined ? { at, says, decision } : { at, says, decision, patch }, step);
   }
