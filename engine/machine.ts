@@ -1,9 +1,10 @@
 /**
  * The Machine: what a scenario needs of any KVM, the emulated core or a real `/dev/kvm`.
- * Calls have the shape of the system calls they stand for: 0 or more is success, less than 0 is -errno.
+ * Calls have the shape of the system calls they stand for: 0 or more is success, less than 0 is -errno. contract/ has
+ * what every Machine has to do, as checks that run on any of them.
  */
 import type { ExitRecord } from './exits.ts';
-import type { Life, Observation } from './observation.ts';
+import type { Life, Observable, Observation } from './observation.ts';
 
 /** How the VMM got the memory behind a mapping. */
 export type BackingKind = 'shm' | 'anon' | 'file';
@@ -67,9 +68,15 @@ export interface DirtyLog {
 /** How the guest's physical memory is reached: nested paging, or shadow page tables. */
 export type Paging = 'npt' | 'shadow';
 
+/** What a machine runs on: the emulated core, a real kernel in QEMU, this host's /dev/kvm. */
+export const ENGINES = ['core', 'qemu', 'kvm'] as const;
+export type EngineName = (typeof ENGINES)[number];
+
 /** One VM with one vCPU and its VMM's address space. */
 export interface Machine {
-  readonly engine: 'core' | 'live';
+  readonly engine: EngineName;
+  /** What `observe()` and `life()` can tell; the rest of a run's facts is the same on every engine. */
+  readonly observes: ReadonlySet<Observable>;
 
   /** Makes a backing object and returns its id. */
   createBacking(spec: BackingSpec): number;
@@ -101,13 +108,16 @@ export interface Machine {
   getRegs(): VcpuRegs;
   /** KVM_SET_REGS for rip alone: for a VMM that steps over an instruction. */
   setRip(rip: number): void;
-  /** KVM_RUN: 0 when `exit` is to be looked at, else -errno. */
+  /**
+   * KVM_RUN: 0 when `exit` is to be looked at, else -errno. An error may come with the exit filled, as -EFAULT does
+   * with `KVM_EXIT_MEMORY_FAULT`; where it says nothing more, `exit.reason` is `KVM_EXIT_UNKNOWN`.
+   */
   run(): number;
   /** What the last `run()` came back with. */
   readonly exit: ExitRecord;
 
-  /** Counts and digest so far. A live machine knows only some of them and leaves the rest 0. */
+  /** Counts and digest so far: what `observes` names, and nothing else. */
   observe(): Observation;
-  /** The first faults, step by step, up to `limit`; empty where the engine cannot tell. */
+  /** The first faults, step by step, up to `limit`; for engines that observe lives. */
   life(limit: number): readonly Life[];
 }

@@ -56,15 +56,36 @@ export interface Life {
 /** Steps of work the kernel did, by name; the names are those of `engine/steps.ts`. */
 export type StepCounts = Readonly<Record<string, number>>;
 
-/** What a machine saw since its vCPU was set up. Plain data; taking it changes nothing. */
+/**
+ * What a machine saw since its vCPU was set up. Plain data; taking it changes nothing. An engine leaves out what it
+ * cannot observe (`Machine.observes` says what that is): absent is not 0.
+ */
 export interface Observation {
-  readonly faults: Readonly<Record<FaultKind, number>>;
+  /** Page faults by what came of them. */
+  readonly faults?: Readonly<Record<FaultKind, number>>;
   /** How many times each decision of the seam was taken. */
-  readonly decisions: Readonly<Record<Decision, number>>;
-  readonly steps: StepCounts;
-  /** Guest instructions the (emulated) processor retired, and those KVM's emulator did. */
-  readonly instructions: number;
-  readonly emulated: number;
+  readonly decisions?: Readonly<Record<Decision, number>>;
+  /** Steps of kernel work. */
+  readonly steps?: StepCounts;
+  /** Guest instructions the processor retired. */
+  readonly instructions?: number;
+  /** Guest instructions that KVM's emulator did. */
+  readonly emulated?: number;
+  /** Instructions a real kernel executed in KVM_RUN, counted and not predicted. */
+  readonly kernelInstructions?: number;
   /** FNV-1a 64 over the event stream, the registers and all memory, 16 hex digits. */
-  readonly digest: string;
+  readonly digest?: string;
 }
+
+/** What an engine may be able to observe of a run besides its exits, registers and memory. */
+export const OBSERVABLES = [
+  'faults',
+  'decisions',
+  'steps',
+  'instructions',
+  'emulated',
+  'kernelInstructions',
+  'digest',
+  'life',
+] as const satisfies readonly (keyof Observation | 'life')[];
+export type Observable = (typeof OBSERVABLES)[number];

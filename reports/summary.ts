@@ -6,6 +6,7 @@ import {
   brokenClaims,
   type Comparison,
   type Fate,
+  NOT_OBSERVABLE,
   type Run,
   type StrategyInfo,
 } from '../scenarios/run/comparison.ts';
@@ -29,6 +30,8 @@ export interface Summary {
   readonly ran: number;
   readonly claims: number;
   readonly broken: number;
+  /** Claims about what the engine cannot observe: neither held nor broken. */
+  readonly notObservable: number;
   /** Scenarios in which no two strategies differ in fate, exits or ROM: they separate nothing. */
   readonly alike: readonly string[];
   /** Scenarios in which no decision of the seam was ever taken. */
@@ -44,6 +47,7 @@ export function summarize(c: Comparison): Summary {
     ran: c.runs.length,
     claims: c.runs.reduce((n, r) => n + r.claims.length, 0),
     broken: brokenClaims(c).length,
+    notObservable: c.runs.flatMap((r) => r.claims).filter((x) => x.holds === NOT_OBSERVABLE).length,
     alike: c.strategies.length < 2 ? [] : scenariosWhere(c, (runs) => new Set(runs.map(outcome)).size === 1),
     idle: scenariosWhere(c, (runs) => runs.every((r) => totalDecisions(r) === 0)),
   };
@@ -145,8 +149,13 @@ function crashes(c: Comparison, { standings }: Summary): string {
 }
 
 /** What became of the claims written beside the scenarios. */
-export function claimsSentence({ claims, broken }: Summary): string {
+export function claimsSentence({ claims, broken, notObservable }: Summary): string {
+  const looked = claims - notObservable;
+  const unseen =
+    notObservable === 0 ? '' : ` ${plural(notObservable, 'claim')} could not be observed on this engine.`;
   if (claims === 0) return 'Nothing was claimed beforehand, so nothing was checked.';
-  if (broken === 0) return claims === 1 ? 'The one claim holds.' : `All ${count(claims)} claims hold.`;
-  return `${count(broken)} of ${plural(claims, 'claim')} ${broken === 1 ? 'is' : 'are'} broken.`;
+  if (looked === 0) return `Nothing that was claimed could be looked at, so nothing was checked.${unseen}`;
+  if (broken === 0)
+    return `${looked === 1 ? 'The one claim holds.' : `All ${count(looked)} claims hold.`}${unseen}`;
+  return `${count(broken)} of ${plural(looked, 'claim')} ${broken === 1 ? 'is' : 'are'} broken.${unseen}`;
 }

@@ -2,6 +2,7 @@
 import { countLoops, type Plant } from '../../engine/core/batch/counters.ts';
 import { createCoreMachine } from '../../engine/core/core-machine.ts';
 import { BASELINE_SCHEMA, type Baseline, type Cells, type Metric } from '../../reports/gate/model.ts';
+import { claimWord } from '../../reports/print/words.ts';
 import type { Scenario } from '../../scenarios/index.ts';
 import type { Comparison } from '../../scenarios/run/comparison.ts';
 import { compare } from '../../scenarios/run/runner.ts';
@@ -23,7 +24,7 @@ export function measureCounters(strategies: readonly Strategy[], plant?: Plant):
 export function fatesOf(c: Comparison): Cells {
   return Object.fromEntries(
     c.runs.map((run) => {
-      const claims = run.claims.map((x): [string, Metric] => [x.claim, x.holds ? 'holds' : 'broken']);
+      const claims = run.claims.map((x): [string, Metric] => [x.claim, claimWord(x.holds)]);
       return [`${run.scenario} / ${run.strategy}`, { fate: run.fate, ...Object.fromEntries(claims) }];
     }),
   );

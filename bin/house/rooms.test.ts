@@ -59,6 +59,7 @@ const ROOMS: readonly Room[] = [
   },
   { path: 'engine/core/', may: [...WORDS, 'engine/core/'], pure: true },
   { path: 'engine/vmm/', may: [...WORDS, 'engine/vmm/', 'iced-x86'], pure: true },
+  { path: 'engine/contract/', may: [...WORDS, 'engine/contract/'], pure: true },
   { path: 'engine/profiles/', may: [...WORDS], pure: true },
   { path: 'engine/', may: [...WORDS, 'engine/profiles/'], pure: true },
   { path: 'strategies/', may: ['strategies/', ...WORDS], typesOnly: ['engine/vmm/'], pure: true },

@@ -1,9 +1,10 @@
 /** A Comparison read back from a file: checked as a whole, so that a report never trips over half of one. */
 import { z } from 'zod';
 import { EXIT_KINDS } from '../../engine/exits.ts';
+import { ENGINES } from '../../engine/machine.ts';
 import { FAULT_KINDS } from '../../engine/observation.ts';
 import { DECISIONS } from '../../engine/policy.ts';
-import { COMPARISON_SCHEMA, type Comparison, FATES } from '../../scenarios/run/comparison.ts';
+import { COMPARISON_SCHEMA, type Comparison, FATES, NOT_OBSERVABLE } from '../../scenarios/run/comparison.ts';
 import { readJson } from './input.ts';
 
 const count = z.number().nonnegative();
@@ -63,32 +64,37 @@ const run = z.looseObject({
   scenario: z.string(),
   strategy: z.string(),
   paging: z.enum(['npt', 'shadow']),
-  engine: z.enum(['core', 'live']),
+  engine: z.enum(ENGINES),
   fate: z.enum(FATES),
   detail: z.string(),
   finding: z.string().optional(),
   because: z.string(),
   exits: counts(EXIT_KINDS),
-  faults: counts(FAULT_KINDS),
+  faults: counts(FAULT_KINDS).optional(),
   slotOps: count,
   romIntact: z.boolean(),
   operations: count,
-  decisions: counts(DECISIONS),
-  steps: z.record(z.string(), count),
-  stepsPerOperation: count,
+  decisions: counts(DECISIONS).optional(),
+  steps: z.record(z.string(), count).optional(),
+  stepsPerOperation: count.optional(),
   cost: cost.optional(),
   timing: timing.optional(),
   predictions: z.array(
     z.looseObject({ quantity: z.string(), formula: z.string(), predicted: z.number(), measured: z.number() }),
   ),
   claims: z.array(
-    z.looseObject({ claim: z.string(), source: z.string(), holds: z.boolean(), seen: z.string().optional() }),
+    z.looseObject({
+      claim: z.string(),
+      source: z.string(),
+      holds: z.union([z.boolean(), z.literal(NOT_OBSERVABLE)]),
+      seen: z.string().optional(),
+    }),
   ),
-  life: z.array(life),
+  life: z.array(life).optional(),
   romWrites: z.array(
     z.looseObject({ rip: z.string(), gpa: z.string(), data: z.string(), became: z.string() }),
   ),
-  digest: z.string(),
+  digest: z.string().optional(),
 });
 
 const comparison = z.looseObject({

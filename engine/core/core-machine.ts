@@ -14,14 +14,14 @@ import type {
   VcpuRegs,
   VcpuSetup,
 } from '../machine.ts';
-import type { Life, Observation } from '../observation.ts';
+import { type Life, OBSERVABLES, type Observable } from '../observation.ts';
 import type { Patch } from '../policy.ts';
 import { AddressSpace } from './host/address-space.ts';
 import { compileSeries } from './kvm/fault/fault-path.ts';
 import { LifeRecorder } from './kvm/fault/life.ts';
 import { Mmu } from './kvm/paging/mmu.ts';
 import { Vcpu } from './kvm/vcpu.ts';
-import { observe } from './observe.ts';
+import { type CoreObservation, observe } from './observe.ts';
 import { EV_HOST, Vm } from './vm.ts';
 
 /** What a core machine is made of. */
@@ -48,6 +48,9 @@ const DEFAULT_LIVES = 16;
 /** Some seconds of a guest that never leaves. */
 const DEFAULT_BUDGET = 2 ** 27;
 
+/** All there is, but for what only a real kernel has. */
+const CORE_OBSERVES: ReadonlySet<Observable> = new Set(OBSERVABLES.filter((o) => o !== 'kernelInstructions'));
+
 /** Makes a machine of the emulated core. */
 export function createCoreMachine(options: CoreOptions): CoreMachine {
   return new CoreMachine(options);
@@ -56,6 +59,7 @@ export function createCoreMachine(options: CoreOptions): CoreMachine {
 /** The emulated core. */
 export class CoreMachine implements Machine {
   readonly engine = 'core';
+  readonly observes = CORE_OBSERVES;
   readonly exit = newExitRecord();
   readonly vm: Vm;
   readonly mmu: Mmu;
@@ -160,7 +164,7 @@ export class CoreMachine implements Machine {
     return this.vcpu.run();
   }
 
-  observe(): Observation {
+  observe(): CoreObservation {
     return observe(this.vcpu, this.#host, this.#series);
   }
 

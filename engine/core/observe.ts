@@ -37,8 +37,11 @@ interface Counts {
   readonly steps: Record<Step, number>;
 }
 
+/** What the core sees: everything but what a real kernel executed. */
+export type CoreObservation = Required<Omit<Observation, 'kernelInstructions'>>;
+
 /** Takes the counts of a vCPU and the digest of its machine. */
-export function observe(vcpu: Vcpu, host: AddressSpace, series: readonly Patch[]): Observation {
+export function observe(vcpu: Vcpu, host: AddressSpace, series: readonly Patch[]): CoreObservation {
   const { vm } = vcpu.mmu;
   const { policy } = compileSeries(series);
   const counts = countWords(vm, policy);

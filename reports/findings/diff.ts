@@ -95,8 +95,9 @@ function changes(a: Run, b: Run, of: (r: Run) => Numbers): Change[] {
   });
 }
 
-const prefixed = (prefix: string, of: Numbers): [string, number][] =>
-  Object.entries(of).map(([k, n]) => [`${prefix}.${k}`, n]);
+/** Nothing where the engine did not see it: only what both sides have can change. */
+const prefixed = (prefix: string, of: Numbers | undefined): [string, number][] =>
+  Object.entries(of ?? {}).map(([k, n]) => [`${prefix}.${k}`, n]);
 
 const exactCounts = (r: Run): Numbers =>
   Object.fromEntries([
@@ -109,7 +110,7 @@ const exactCounts = (r: Run): Numbers =>
   ]);
 
 const costs = (r: Run): Numbers => ({
-  ...(hasOperations(r) ? { 'steps/op': r.stepsPerOperation } : {}),
+  ...(hasOperations(r) && r.stepsPerOperation !== undefined ? { 'steps/op': r.stepsPerOperation } : {}),
   ...(r.cost && hasOperations(r) ? { 'kernel insns/op': r.cost.perOperation } : {}),
 });
 

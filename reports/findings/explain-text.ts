@@ -38,20 +38,26 @@ export function explainText(
     '',
     ...livesText(run, width, title),
   ];
-  if (run.life.length === 0) lines.push('No fault was taken.', '');
+  if (run.life === undefined) lines.push('This engine does not see what happens inside the kernel.', '');
+  else if (run.life.length === 0) lines.push('No fault was taken.', '');
   return `${[...lines, ...ending(run, width)].join('\n')}\n`;
 }
 
 function ending(run: Run, width: number): string[] {
   const found = run.finding === undefined ? '' : `Finding: ${run.finding}.`;
-  return [`Fate: ${run.fate}. ${run.detail}`, found, run.because, `Digest ${run.digest}.`]
+  return [
+    `Fate: ${run.fate}. ${run.detail}`,
+    found,
+    run.because,
+    run.digest === undefined ? '' : `Digest ${run.digest}.`,
+  ]
     .filter((text) => text !== '')
     .flatMap((text) => wrap(text, width, '  '));
 }
 
 /** The lives in order; one that goes as the one before it is said once. */
 function livesText(run: Run, width: number, title: (text: string) => string): string[] {
-  const lives = run.life;
+  const lives = run.life ?? [];
   const unit = run.cost?.unit ?? 'instructions';
   const keys = lives.map((life) => JSON.stringify(life));
   return lives.flatMap((life, i) => {

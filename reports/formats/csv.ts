@@ -5,12 +5,16 @@
 import { stringify } from 'csv-stringify/sync';
 import type { Comparison, Run } from '../../scenarios/run/comparison.ts';
 import { visible } from '../print/escape.ts';
-import { crashed, hasOperations, medianInterval, totalFaults } from '../print/words.ts';
+import { claimWord, crashed, hasOperations, medianInterval, totalFaults } from '../print/words.ts';
 
 /** The columns, in order. `value` is in the unit that `unit` names. */
 export const CSV_COLUMNS = ['scenario', 'strategy', 'paging', 'engine', 'fact', 'unit', 'value'] as const;
 
 type Fact = readonly [fact: string, unit: string, value: string | number];
+
+/** A fact, or no row where the engine could not observe it. */
+const seen = (fact: string, unit: string, value: string | number | undefined): Fact[] =>
+  value === undefined ? [] : [[fact, unit, value]];
 
 /** One row a fact of every run. */
 export function renderCsv(c: Comparison): string {
@@ -28,20 +32,20 @@ export function renderCsv(c: Comparison): string {
 }
 
 function facts(r: Run): Fact[] {
-  const each = (prefix: string, unit: string, of: Readonly<Record<string, number>>): Fact[] =>
-    Object.entries(of).map(([k, n]) => [`${prefix}.${k}`, unit, n]);
+  const each = (prefix: string, unit: string, of: Readonly<Record<string, number>> | undefined): Fact[] =>
+    Object.entries(of ?? {}).map(([k, n]) => [`${prefix}.${k}`, unit, n]);
   return [
     ['fate', 'word', r.fate],
     ['crashes', 'crashes', crashed(r) ? 1 : 0],
     ['rom_intact', 'yes/no', r.romIntact ? 'yes' : 'no'],
     ['operations', 'operations', r.operations],
     ...each('exits', 'exits', r.exits),
-    ['faults', 'faults', totalFaults(r)],
+    ...seen('faults', 'faults', totalFaults(r)),
     ...each('faults', 'faults', r.faults),
     ['slot_ops', 'ioctls', r.slotOps],
     ...each('decisions', 'decisions', r.decisions),
     ...each('steps', 'steps', r.steps),
-    ...(hasOperations(r) ? [['steps_per_op', 'steps/operation', r.stepsPerOperation] satisfies Fact] : []),
+    ...(hasOperations(r) ? seen('steps_per_op', 'steps/operation', r.stepsPerOperation) : []),
     ...costFacts(r),
     ...timingFacts(r),
     ...r.predictions.flatMap((p): Fact[] => [
@@ -49,11 +53,11 @@ function facts(r: Run): Fact[] {
       [`measured.${p.quantity}`, 'count', p.measured],
       [`formula.${p.quantity}`, 'formula', p.formula],
     ]),
-    ...r.claims.map((x): Fact => [`claim.${x.claim}`, 'holds/broken', x.holds ? 'holds' : 'broken']),
+    ...r.claims.map((x): Fact => [`claim.${x.claim}`, 'holds/broken', claimWord(x.holds)]),
     ['detail', 'text', r.detail],
     ...(r.finding === undefined ? [] : [['finding', 'text', r.finding] as const]),
     ['because', 'text', r.because],
-    ['digest', 'hex', r.digest],
+    ...seen('digest', 'hex', r.digest),
   ];
 }
 

@@ -1,5 +1,5 @@
 /** JUnit XML: a suite a scenario, a test case a strategy, failed when a claim about it is broken. */
-import type { Comparison, Run } from '../../scenarios/run/comparison.ts';
+import { type Comparison, NOT_OBSERVABLE, type Run } from '../../scenarios/run/comparison.ts';
 import { escapeMarkup } from '../print/escape.ts';
 import { stepsPerOperation } from '../print/words.ts';
 
@@ -14,23 +14,25 @@ export function renderJunit(c: Comparison): string {
 
 function open(tag: string, name: string, runs: readonly Run[]): string {
   const failures = runs.filter(broken).length;
-  const skipped = runs.filter((r) => r.claims.length === 0).length;
+  const skipped = runs.filter((r) => !checked(r)).length;
   return `  <${tag} name="${escapeMarkup(name)}" tests="${runs.length}" failures="${failures}" errors="0" skipped="${skipped}">`;
 }
 
-const broken = (r: Run): boolean => r.claims.some((x) => !x.holds);
+/** Something was claimed of it that could be looked at. */
+const checked = (r: Run): boolean => r.claims.some((x) => x.holds !== NOT_OBSERVABLE);
+
+const broken = (r: Run): boolean => r.claims.some((x) => x.holds === false);
 
 function testcase(r: Run): string {
   const failures = r.claims
-    .filter((x) => !x.holds)
+    .filter((x) => x.holds === false)
     .map(
       (x) =>
         `      <failure type="BrokenClaim" message="${escapeMarkup(x.claim)}">seen: ${escapeMarkup(x.seen ?? 'something else')} (${escapeMarkup(x.source)})</failure>\n`,
     );
-  const skipped =
-    r.claims.length === 0 ? '      <skipped message="nothing is claimed about this run"/>\n' : '';
+  const skipped = !checked(r) ? '      <skipped message="nothing is claimed about this run"/>\n' : '';
   return `    <testcase classname="faultline.${escapeMarkup(r.scenario)}" name="${escapeMarkup(r.strategy)}" assertions="${r.claims.length}">
-${failures.join('')}${skipped}      <system-out>${escapeMarkup(`${r.fate}: ${r.detail}. ${r.because} Steps per operation: ${stepsPerOperation(r)}. Digest ${r.digest}.`)}</system-out>
+${failures.join('')}${skipped}      <system-out>${escapeMarkup(`${r.fate}: ${r.detail}. ${r.because} Steps per operation: ${stepsPerOperation(r)}.${r.digest === undefined ? '' : ` Digest ${r.digest}.`}`)}</system-out>
     </testcase>
 `;
 }

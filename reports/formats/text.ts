@@ -27,6 +27,7 @@ import {
   hasOperations,
   list,
   medianInterval,
+  notObserved,
   perOperation,
   stepsPerOperation,
   unpricedSteps,
@@ -182,8 +183,8 @@ function runColumns(runs: readonly Run[], paint: Paint): Column[] {
     ...EXIT_KINDS.filter((k) => runs.some((r) => r.exits[k] > 0)).map((k) =>
       number(EXITS[k].head, 'exits', (r) => String(r.exits[k])),
     ),
-    ...FAULT_KINDS.filter((k) => runs.some((r) => r.faults[k] > 0)).map((k) =>
-      number(FAULT_HEADS[k], 'faults', (r) => String(r.faults[k])),
+    ...FAULT_KINDS.filter((k) => runs.some((r) => (r.faults?.[k] ?? 0) > 0)).map((k) =>
+      number(FAULT_HEADS[k], 'faults', (r) => (r.faults === undefined ? '–' : String(r.faults[k]))),
     ),
     { head: 'ROM', cells: runs.map((r) => (r.romIntact ? 'kept' : 'LOST')) },
     number('steps', 'per op', (r) => stepsPerOperation(r)),
@@ -218,6 +219,8 @@ function notes(c: Comparison, runs: readonly Run[], width: number, paint: Paint)
     said.push(`${costHead(runs)}: predicted, profile ${c.profile ?? 'unnamed'}${but}.`);
   }
   if (runs.some((r) => r.timing)) said.push('ns here: this machine running the emulated core; of no other.');
+  const dashes = notObserved(runs);
+  if (dashes !== undefined) said.push(dashes);
   return said.length === 0 ? [] : wrap(said.join(' '), width).map(paint.dim);
 }
 
@@ -244,7 +247,7 @@ function ending(r: Run): string[] {
 export function brokenText(c: Comparison, width: number, paint: Paint = paints(false)): string[] {
   const lines = c.runs.flatMap((run) =>
     run.claims
-      .filter((x) => !x.holds)
+      .filter((x) => x.holds === false)
       .flatMap((x) =>
         wrap(
           `BROKEN ${run.scenario} / ${run.strategy}: ${x.claim}; seen: ${x.seen ?? 'something else'} (${x.source})`,

@@ -1,9 +1,18 @@
 /** The drill-down of each cell: why, the life of its first faults, tables in known shapes, and how to do it again. */
-import type { Comparison, RomWrite, Run, ScenarioInfo } from '../../scenarios/run/comparison.ts';
+import {
+  type Comparison,
+  NOT_OBSERVABLE,
+  type RomWrite,
+  type Run,
+  type ScenarioInfo,
+} from '../../scenarios/run/comparison.ts';
 import { html, join, type Markup } from '../print/escape.ts';
 import { count, totalFaults } from '../print/words.ts';
 import { livesPicture } from './life-picture.ts';
 import { filterText, type Page, runsOf, table, tag, td, tdNumber } from './parts.ts';
+
+/** Where an engine does not see inside the kernel. */
+const NOT_TOLD = 'This engine does not see what happens inside the kernel.';
 
 /** One closed drill-down a cell, by scenario. */
 export function cellsSection(page: Page): Markup {
@@ -24,13 +33,13 @@ function cell(page: Page, s: ScenarioInfo, r: Run): Markup {
   return html`<details data-f="${filterText(r.scenario, r.strategy)}"><summary><strong>${r.strategy}</strong> ${tag(r.fate)} <span class="over">${r.detail}</span></summary>
 <div class="cell" id="${page.cellId(r.scenario, r.strategy)}"><p class="over">${r.finding !== undefined && html`${r.finding}. `}${r.because}</p>
 <pre class="cmd">${commandFor(page.c, s, r)}</pre>
-<h4>Life of the first faults</h4>${livesPicture(r.life)}
+<h4>Life of the first faults</h4>${r.life === undefined ? html`<p class="dim">${NOT_TOLD}</p>` : livesPicture(r.life)}
 <div class="two"><div><h4>Exits, as perf kvm stat counts them</h4><pre>${join(
     perfTable(r).map((line) => html`${line}`),
     '\n',
   )}</pre></div>
 <div><h4>Attempted writes to the ROM</h4>${romWrites(r)}</div></div>
-${claims(r)}<p class="dim">digest <code>${r.digest}</code> · <a href="#${page.cellId(r.scenario, r.strategy)}">permalink</a> · <a href="#matrix">matrix</a></p></div></details>`;
+${claims(r)}<p class="dim">${r.digest !== undefined && html`digest <code>${r.digest}</code> · `}<a href="#${page.cellId(r.scenario, r.strategy)}">permalink</a> · <a href="#matrix">matrix</a></p></div></details>`;
 }
 
 const word = (s: string): string => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`);
@@ -57,12 +66,12 @@ export function commandFor(c: Comparison, s: ScenarioInfo, r: Run): string {
 /** A table in the classic layout of `perf kvm stat report`, which reviewers read at a glance. */
 export function perfTable(r: Run): string[] {
   const vmexits: readonly (readonly [string, number])[] = [
-    ['npf', totalFaults(r)],
+    ['npf', totalFaults(r) ?? 0],
     ['io', r.exits.io],
     ['hlt', r.exits.hlt],
     ['shutdown', r.exits.shutdown],
   ];
-  const kinds = Object.entries(r.faults).map(([k, n]): readonly [string, number] => [`npf: ${k}`, n]);
+  const kinds = Object.entries(r.faults ?? {}).map(([k, n]): readonly [string, number] => [`npf: ${k}`, n]);
   const exits = Object.entries(r.exits).map(([k, n]): readonly [string, number] => [k, n]);
   return [perfRows('VM-EXIT', vmexits), perfRows('Page fault', kinds), perfRows('KVM_RUN returns', exits)]
     .filter((t) => t.length > 0)
@@ -113,9 +122,11 @@ function romWrites(r: Run): Markup {
 /** Claims that hold, together by where they come from; each broken one by itself and first. */
 function claims(r: Run): Markup {
   if (r.claims.length === 0) return html`<p class="dim">Nothing was claimed about this run.</p>`;
-  const broken = r.claims.filter((x) => !x.holds);
+  const broken = r.claims.filter((x) => x.holds === false);
   const held = new Map<string, string[]>();
-  for (const x of r.claims) if (x.holds) held.set(x.source, [...(held.get(x.source) ?? []), x.claim]);
+  for (const x of r.claims)
+    if (x.holds === true) held.set(x.source, [...(held.get(x.source) ?? []), x.claim]);
+  const unseen = r.claims.filter((x) => x.holds === NOT_OBSERVABLE).map((x) => x.claim);
   return html`<h4>Claims</h4><ul>${join(
     broken.map(
       (x) =>
@@ -126,5 +137,5 @@ function claims(r: Run): Markup {
       ([source, said]) =>
         html`<li class="over">✓ ${said.length === 1 ? 'holds' : 'hold'}: ${said.join('; ')} <small>${source}</small></li>`,
     ),
-  )}</ul>`;
+  )}${unseen.length > 0 && html`<li class="over dim">– not observable on engine ${r.engine}: ${unseen.join('; ')}</li>`}</ul>`;
 }

@@ -5,7 +5,9 @@ import type { Prediction, Run, ScenarioInfo } from '../../scenarios/run/comparis
 import { html, join, type Markup } from '../print/escape.ts';
 import {
   count,
+  countOrDash,
   hasOperations,
+  notObserved,
   perOperation,
   stepsPerOperation,
   totalDecisions,
@@ -30,7 +32,7 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
   const runs = runsOf(page.c, s.name);
   const params = Object.entries(s.params).map(([k, v]) => `${k}=${v}`);
   const exits = EXIT_KINDS.filter((k) => runs.some((r) => r.exits[k] > 0));
-  const faults = FAULT_KINDS.filter((k) => runs.some((r) => r.faults[k] > 0));
+  const faults = FAULT_KINDS.filter((k) => runs.some((r) => (r.faults?.[k] ?? 0) > 0));
   const slots = runs.some((r) => r.slotOps > 0);
   const cost = runs.some((r) => r.cost !== undefined);
   const heads: Head[] = [
@@ -51,9 +53,9 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
       [
         td(r.romIntact ? 'kept' : html`<b class="ne">LOST</b>`),
         ...exits.map((k) => counted(r, `exits.${k}`, r.exits[k], forms)),
-        ...faults.map((k) => counted(r, `faults.${k}`, r.faults[k], forms)),
+        ...faults.map((k) => counted(r, `faults.${k}`, r.faults?.[k], forms)),
         ...(slots ? [counted(r, 'slotOps', r.slotOps, forms)] : []),
-        tdNumber(count(totalDecisions(r))),
+        tdNumber(countOrDash(totalDecisions(r))),
         tdNumber(count(r.operations)),
         tdNumber(stepsPerOperation(r)),
         ...(cost ? [tdNumber(r.cost && hasOperations(r) ? perOperation(r.cost.perOperation) : '–')] : []),
@@ -61,11 +63,18 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
     )}</tr>`;
   return html`<div id="${page.scenarioId(s.name)}" data-box><h3>${s.name}</h3>
 <p class="over">${s.asks} <small>One operation is ${withArticle(s.operation)}${params.length > 0 && ` (${params.join(', ')})`}. ${s.source}</small></p>
-${runs.length === 0 ? html`<p>Nothing was run.</p>` : table(`Counts of ${s.name}`, heads, runs.map(row))}${formNotes(forms)}${otherForms(runs)}</div>`;
+${runs.length === 0 ? html`<p>Nothing was run.</p>` : table(`Counts of ${s.name}`, heads, runs.map(row))}${formNotes(forms)}${otherForms(runs)}${dashes(runs)}</div>`;
+}
+
+/** What a dash means here. */
+function dashes(runs: readonly Run[]): Markup {
+  const says = notObserved(runs);
+  return says === undefined ? html`` : html`<p class="dim">${says}</p>`;
 }
 
 /** A count, with its closed form when it has one. */
-function counted(r: Run, quantity: string, measured: number, forms: string[]): Markup {
+function counted(r: Run, quantity: string, measured: number | undefined, forms: string[]): Markup {
+  if (measured === undefined) return tdNumber('–');
   const p = r.predictions.find((x) => x.quantity === quantity);
   if (p === undefined) return tdNumber(count(measured));
   return html`<td class="n" data-v="${measured}">${count(measured)} ${closedForm(p, forms)}</td>`;

@@ -37,7 +37,7 @@ export function matrixSection(page: Page): Markup {
 function cell(page: Page, scenario: string, strategy: string): Markup {
   const run = findRun(page.c, scenario, strategy);
   if (run === undefined) return html`<td class="none">not run</td>`;
-  const broken = run.claims.filter((x) => !x.holds).length;
+  const broken = run.claims.filter((x) => x.holds === false).length;
   return html`<td class="t-${run.fate}"><a href="#${page.cellId(scenario, strategy)}" title="${run.detail}">${icon(run.fate)}${FATE_WORDS[run.fate].word}${
     broken > 0 && html` <span class="flag">⚑ ${plural(broken, 'claim')} broken</span>`
   }</a></td>`;
@@ -46,7 +46,7 @@ function cell(page: Page, scenario: string, strategy: string): Markup {
 /** Claims written beside the scenarios that did not come out. */
 export function brokenSection(page: Page): Markup {
   const broken = page.c.runs.flatMap((run) =>
-    run.claims.filter((x) => !x.holds).map((claim) => ({ run, claim })),
+    run.claims.filter((x) => x.holds === false).map((claim) => ({ run, claim })),
   );
   if (broken.length === 0) return html``;
   return html`<section id="broken"><h2>Broken claims</h2><ul>${join(

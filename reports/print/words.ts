@@ -4,7 +4,7 @@
  */
 import type { FaultKind } from '../../engine/observation.ts';
 import { STEP_TABLE, type StepGroup, stepNamed } from '../../engine/steps.ts';
-import type { Comparison, Fate, Run, Timing } from '../../scenarios/run/comparison.ts';
+import type { ClaimResult, Comparison, Fate, Run, Timing } from '../../scenarios/run/comparison.ts';
 
 /** How a fate is shown. */
 export interface FateWords {
@@ -76,7 +76,9 @@ export function stepGroup(step: string): StepGroup | 'other' {
 /** Steps that were done but that the cost profile has no price for: what a prediction leaves out. */
 export function unpricedSteps(runs: readonly Run[]): string[] {
   const unpriced = runs.flatMap((r) =>
-    Object.keys(r.steps).filter((s) => r.cost && (r.steps[s] ?? 0) > 0 && r.cost.byStep[s] === undefined),
+    Object.entries(r.steps ?? {})
+      .filter(([s, n]) => r.cost && n > 0 && r.cost.byStep[s] === undefined)
+      .map(([s]) => s),
   );
   return [...new Set(unpriced)].toSorted();
 }
@@ -102,9 +104,9 @@ export function perOperation(n: number): string {
 export const hasOperations = (run: Run): boolean =>
   run.operations > 0 && (run.fate === 'ok' || run.fate === 'corrupt');
 
-/** Steps per operation; a dash where there is no such thing. */
+/** Steps per operation; a dash where there is no such thing, or the engine does not see steps. */
 export const stepsPerOperation = (run: Run): string =>
-  hasOperations(run) ? perOperation(run.stepsPerOperation) : '–';
+  hasOperations(run) && run.stepsPerOperation !== undefined ? perOperation(run.stepsPerOperation) : '–';
 
 /** `a store`, `an access`. */
 export const withArticle = (noun: string): string => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
@@ -122,11 +124,28 @@ export function list(words: readonly string[]): string {
   return `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-/** Faults of all kinds. */
-export const totalFaults = (run: Run): number => Object.values(run.faults).reduce((a, b) => a + b, 0);
+const total = (of: Readonly<Record<string, number>> | undefined): number | undefined =>
+  of === undefined ? undefined : Object.values(of).reduce((a, b) => a + b, 0);
 
-/** How many times the series, or the base under it, was asked to decide. */
-export const totalDecisions = (run: Run): number => Object.values(run.decisions).reduce((a, b) => a + b, 0);
+/** Faults of all kinds; undefined where the engine does not see them. */
+export const totalFaults = (run: Run): number | undefined => total(run.faults);
+
+/** How many times the series, or the base under it, was asked to decide; undefined where nobody can tell. */
+export const totalDecisions = (run: Run): number | undefined => total(run.decisions);
+
+/** `holds`, `broken` or `not observable`. */
+export const claimWord = (holds: ClaimResult['holds']): string =>
+  typeof holds === 'string' ? holds : holds ? 'holds' : 'broken';
+
+/** A number, or the dash of what was not observed. */
+export const countOrDash = (n: number | undefined): string => (n === undefined ? '–' : count(n));
+
+/** What the dashes of these runs mean, or nothing where everything was observed. */
+export function notObserved(runs: readonly Run[]): string | undefined {
+  const engines = [...new Set(runs.filter((r) => r.steps === undefined).map((r) => r.engine))];
+  if (engines.length === 0) return undefined;
+  return `–: not observable on engine ${list(engines)}, which sees exits, registers and memory only.`;
+}
 
 /** FNV-1a 64 over the digests of all runs in order: one word for the whole comparison. */
 export function comparisonDigest(c: Comparison): string {

@@ -3,6 +3,7 @@
  * to learn which steps those were. `costs.json` says of each probe what it was.
  */
 import { PAGE_SIZE } from '../../engine/abi.ts';
+import { assert } from '../../engine/assert.ts';
 import { KVM_EXIT_HLT, KVM_EXIT_INTERNAL_ERROR } from '../../engine/exits.ts';
 import type { Machine } from '../../engine/machine.ts';
 import type { StepCounts } from '../../engine/observation.ts';
@@ -125,6 +126,13 @@ class ProbeVm {
     return rom;
   }
 
+  /** Probes are about steps: an engine that does not see them cannot run one. */
+  #steps(): StepCounts {
+    const { steps } = this.#machine.observe();
+    assert(steps !== undefined, 'probes need an engine that counts steps');
+    return steps;
+  }
+
   /** One KVM_RUN: what it came back with, an exit reason or -errno. */
   #enter(): number {
     return runVcpu(this.#machine, EVERY_EXIT, 1) ?? 0;
@@ -147,10 +155,10 @@ class ProbeVm {
     const count = 1 << 30;
     this.#start(code, count);
     const runs: StepCounts[] = [];
-    let before = this.#machine.observe().steps;
+    let before = this.#steps();
     for (let i = 0; i < WARM_UP + MEASURED; i++) {
       const why = this.#enter();
-      const after = this.#machine.observe().steps;
+      const after = this.#steps();
       runs.push(less(after, before));
       before = after;
       if (why < 0 || why === KVM_EXIT_INTERNAL_ERROR) this.#reset(count);
@@ -171,11 +179,11 @@ class ProbeVm {
 
   /** Steps a page costs when it is touched first; undefined if the guest does not get through. */
   pass(code: string): StepCounts | undefined {
-    const marks = [this.#machine.observe().steps];
+    const marks = [this.#steps()];
     for (let i = 0; i < 2; i++) {
       this.#start(code, this.#pages);
       if (this.#enter() !== KVM_EXIT_HLT) return undefined;
-      marks.push(this.#machine.observe().steps);
+      marks.push(this.#steps());
     }
     const [start = {}, first = {}, second = {}] = marks;
     return scaled(less(less(first, start), less(second, first)), 1 / this.#pages);
@@ -184,9 +192,9 @@ class ProbeVm {
   /** Steps of slot calls, from the state in which the first of them can be made. */
   acts(acts: readonly ProbeAct[]): StepCounts {
     if (acts[0] === 'create') this.#rom?.delete();
-    const before = this.#machine.observe().steps;
+    const before = this.#steps();
     for (const act of acts) act === 'create' ? this.#rom?.set() : this.#rom?.delete();
-    return less(this.#machine.observe().steps, before);
+    return less(this.#steps(), before);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The claims of a scenario: what its author says each strategy does, and how a run is held against it. */
 import { type ExitKind, exitKindsIn } from '../../engine/exits.ts';
 import type { StrategyName } from '../../strategies/names.ts';
-import type { ClaimResult, Fate, Prediction, Run } from '../run/comparison.ts';
+import { type ClaimResult, type Fate, NOT_OBSERVABLE, type Prediction, type Run } from '../run/comparison.ts';
 
 /** A count, alone or with the formula it comes from. */
 export type Count = number | { readonly formula: string; readonly value: number };
@@ -95,7 +95,9 @@ export function checkClaims(row: ClaimRow, run: Claimed, observed: Observed): Cl
   }
   for (const [name, c] of Object.entries(row.observed ?? {})) {
     const seen = observed[name];
-    check(`${name} is ${show(c)}`, seen === (typeof c === 'string' ? c : valueIn(c)), String(seen));
+    if (seen === NOT_OBSERVABLE)
+      results.push({ claim: `${name} is ${show(c)}`, source: row.source, holds: NOT_OBSERVABLE });
+    else check(`${name} is ${show(c)}`, seen === (typeof c === 'string' ? c : valueIn(c)), String(seen));
   }
   return results;
 }

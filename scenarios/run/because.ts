@@ -11,6 +11,7 @@ import {
   factsOf,
 } from '../../engine/facts.ts';
 import type { Paging } from '../../engine/machine.ts';
+import type { StepCounts } from '../../engine/observation.ts';
 import {
   applySeries,
   BAD_PAGE_EFAULT,
@@ -41,6 +42,7 @@ export interface Seen {
   readonly romIntact: boolean;
   /** The guest's page tables lie in a ROM. */
   readonly tablesInRom: boolean;
+  /** Absent where the engine cannot observe them: the sentence then goes by the exits. */
   readonly decisions: Run['decisions'];
   readonly steps: Run['steps'];
 }
@@ -86,7 +88,7 @@ function becauseOfTables({ fate, strategy }: Seen): string {
   return 'The walk of the page tables asks for write access to the ROM, and the host mapping has none to give (kvm_handle_bad_page()).';
 }
 
-function becauseOk({ strategy, exits, steps }: Seen): string {
+function becauseOk({ strategy, exits, steps = {} }: Seen): string {
   const { layout } = strategy;
   if (layout.slotFlags === null) {
     return 'No memslot covers the ROM, so every access leaves as KVM_EXIT_MMIO and the VMM answers (kvm_handle_noslot_fault()).';
@@ -115,7 +117,7 @@ function becauseRead(strategy: Strategy): string {
   return 'The VMA allows a read, so the missing page was taken for I/O, and the vCPU waited for it (vma_is_valid(), Linux 3.7).';
 }
 
-function becauseMmio(strategy: Strategy, exits: Seen['exits'], steps: Seen['steps']): string {
+function becauseMmio(strategy: Strategy, exits: Seen['exits'], steps: StepCounts): string {
   const kvm = applySeries(strategy.series);
   const cached = kvm.handleBadPage(writeFault(strategy), KVM_PFN_ERR_RO_FAULT) === BAD_PAGE_EMULATE_MMIO;
   // A VMM that takes the slot away makes reads leave on its own.
@@ -165,10 +167,10 @@ function becauseLivelock({ strategy, paging, blind, exits, decisions, steps }: S
   }
   const looping =
     applySeries(strategy.series).handleEmulationFailure(writeFault(strategy)) === EMULATION_FAILURE_LOOP;
-  if (looping && decisions.handleEmulationFailure > 0) {
+  if (looping && decisions !== undefined && decisions.handleEmulationFailure > 0) {
     return 'An instruction that KVM cannot emulate is tried again for ever (Marcelo, 16 August 2012: or leave the guest looping).';
   }
-  if (decisions.reexecuteInstruction > 0) {
+  if (decisions !== undefined && decisions.reexecuteInstruction > 0) {
     const asked =
       paging === 'npt' ? ', asked as in 6.1; up to 3.8 it says no at once under nested paging' : '';
     return `KVM cannot emulate the instruction and enters the guest again because a memslot is there, so the write faults for ever (reexecute_instruction() before v6${asked}).`;
@@ -176,7 +178,7 @@ function becauseLivelock({ strategy, paging, blind, exits, decisions, steps }: S
   if (Object.values(exits).reduce((sum, n) => sum + n, 0) >= MANY) {
     return 'The guest exits over and over and does not finish; it was given up on (a bound of this program).';
   }
-  if ((steps['page-fault'] ?? 0) < MANY) {
+  if (steps !== undefined && (steps['page-fault'] ?? 0) < MANY) {
     return 'The guest runs in circles of its own, without a fault; it was given up on (a bound of this program).';
   }
   return 'Each entry ends in the same fault and nothing changes in between (kvm_mmu_page_fault()).';

@@ -3,7 +3,7 @@
  * drawn is a pure function of it; nothing downstream runs an engine or reads a clock.
  */
 import type { ExitKind } from '../../engine/exits.ts';
-import type { Paging } from '../../engine/machine.ts';
+import type { EngineName, Paging } from '../../engine/machine.ts';
 import type { FaultKind, Life, StepCounts } from '../../engine/observation.ts';
 import type { Decision } from '../../engine/policy.ts';
 
@@ -74,13 +74,17 @@ export interface Prediction {
   readonly measured: number;
 }
 
+/** What became of a claim that the engine can say nothing about. */
+export const NOT_OBSERVABLE = 'not observable';
+
 /** One claim of a scenario about a strategy, checked on this run. */
 export interface ClaimResult {
   /** What was claimed, e.g. `fate is ok`. */
   readonly claim: string;
   /** Message of the thread, kernel function or our own reasoning. */
   readonly source: string;
-  readonly holds: boolean;
+  /** `not observable`: about something that this engine cannot observe, so neither held nor broken. */
+  readonly holds: boolean | typeof NOT_OBSERVABLE;
   /** What was seen, where the claim does not hold. */
   readonly seen?: string;
 }
@@ -119,12 +123,15 @@ export interface Cost {
   readonly unpriced?: Readonly<Record<string, number>>;
 }
 
-/** One scenario under one strategy. */
+/**
+ * One scenario under one strategy. Counts, lives and the digest are absent where the engine cannot observe them: absent is
+ * not 0, and a report shows a dash.
+ */
 export interface Run {
   readonly scenario: string;
   readonly strategy: string;
   readonly paging: Paging;
-  readonly engine: 'core' | 'live';
+  readonly engine: EngineName;
   readonly fate: Fate;
   /** One line: how the VM ended, in plain words. */
   readonly detail: string;
@@ -134,7 +141,7 @@ export interface Run {
   readonly because: string;
   /** Exits to userspace by kind; `efault` counts KVM_RUN returning -EFAULT. */
   readonly exits: Readonly<Record<ExitKind, number>>;
-  readonly faults: Readonly<Record<FaultKind, number>>;
+  readonly faults?: Readonly<Record<FaultKind, number>>;
   /** Memory-slot ioctls the VMM made while the guest ran. */
   readonly slotOps: number;
   /** The ROM holds the bytes the VMM put there, and no others. */
@@ -142,20 +149,20 @@ export interface Run {
   /** Guest operations done (of `ScenarioInfo.operation`); 0 when the VM died before the first. */
   readonly operations: number;
   /** How many times each decision of the seam was taken. */
-  readonly decisions: Readonly<Record<Decision, number>>;
-  readonly steps: StepCounts;
+  readonly decisions?: Readonly<Record<Decision, number>>;
+  readonly steps?: StepCounts;
   /** Steps of work per operation, exact. */
-  readonly stepsPerOperation: number;
+  readonly stepsPerOperation?: number;
   readonly cost?: Cost;
   readonly timing?: Timing;
   readonly predictions: readonly Prediction[];
   readonly claims: readonly ClaimResult[];
   /** The first faults, step by step. */
-  readonly life: readonly Life[];
+  readonly life?: readonly Life[];
   /** The first attempted writes to the ROM. */
   readonly romWrites: readonly RomWrite[];
   /** FNV-1a over the whole event stream and the final state, hex: same inputs, same digest. */
-  readonly digest: string;
+  readonly digest?: string;
 }
 
 /** All runs of one invocation. */
@@ -185,5 +192,7 @@ export function findRun(c: Comparison, scenario: string, strategy: string): Run 
 
 /** Claims that do not hold, over all runs. */
 export function brokenClaims(c: Comparison): { readonly run: Run; readonly claim: ClaimResult }[] {
-  return c.runs.flatMap((run) => run.claims.filter((x) => !x.holds).map((claim) => ({ run, claim })));
+  return c.runs.flatMap((run) =>
+    run.claims.filter((x) => x.holds === false).map((claim) => ({ run, claim })),
+  );
 }

@@ -1,6 +1,6 @@
 /** One run: a scenario under a strategy on a fresh machine, judged and put into a `Run`. */
 import type { Machine, Paging, VcpuRegs } from '../../engine/machine.ts';
-import type { StepCounts } from '../../engine/observation.ts';
+import { FAULT_KINDS, type StepCounts } from '../../engine/observation.ts';
 import type { Place, Region } from '../../engine/vmm/place.ts';
 import { Vmm } from '../../engine/vmm/vmm.ts';
 import type { Strategy } from '../../strategies/strategy.ts';
@@ -11,7 +11,7 @@ import { randomBytes } from '../language/random.ts';
 import { LOW, LOW_RAM } from '../language/regions.ts';
 import type { Expected, Scenario } from '../language/scenario.ts';
 import { because } from './because.ts';
-import type { Fate, RomWrite, Run } from './comparison.ts';
+import { type Fate, NOT_OBSERVABLE, type RomWrite, type Run } from './comparison.ts';
 import { driveLooking, type Ending } from './drive.ts';
 
 /** Faults whose life is kept. */
@@ -95,6 +95,7 @@ export async function runProgram(
   // A run that Faultline itself could not follow bears nobody out.
   const row = fate === 'unsupported' ? undefined : scenario.claims?.({ params, paging })?.[strategy.name];
   const steps = stepsSince(observation.steps, booted);
+  const told = machine.observes.has('life') ? machine.life(LIFE_MAX) : undefined;
   return {
     scenario: scenario.name,
     strategy: strategy.name,
@@ -117,21 +118,25 @@ export async function runProgram(
       decisions: observation.decisions,
       steps,
     }),
-    faults: observation.faults,
-    decisions: observation.decisions,
-    steps,
-    stepsPerOperation: operations === 0 ? 0 : totalOf(steps) / operations,
+    ...present('faults', observation.faults),
+    ...present('decisions', observation.decisions),
+    ...present('steps', steps),
+    ...present('stepsPerOperation', steps && (operations === 0 ? 0 : totalOf(steps) / operations)),
     predictions: row === undefined ? [] : predictionsOf(row, measured, observed),
     claims: row === undefined ? [] : checkClaims(row, measured, observed),
-    life: machine.life(LIFE_MAX),
+    ...present('life', told),
     romWrites: [...ending.romWrites, ...landed].slice(0, LANDED_MAX),
-    digest: observation.digest,
+    ...present('digest', observation.digest),
   };
 }
 
 /** Steps of the run alone: setting the memory up is no part of it. */
-const stepsSince = (now: StepCounts, before: StepCounts): StepCounts =>
-  Object.fromEntries(Object.entries(now).map(([step, n]) => [step, n - (before[step] ?? 0)]));
+const stepsSince = (now: StepCounts | undefined, before: StepCounts | undefined): StepCounts | undefined =>
+  now && Object.fromEntries(Object.entries(now).map(([step, n]) => [step, n - (before?.[step] ?? 0)]));
+
+/** A field of a run, or none where the engine could not observe it. */
+const present = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } =>
+  value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: V });
 
 const totalOf = (steps: StepCounts): number => Object.values(steps).reduce((sum, n) => sum + n, 0);
 
@@ -198,6 +203,6 @@ function compareRoms(vmm: Vmm): { landed: RomWrite[]; intact: boolean } {
 }
 
 /** Fault counts under the names that claims use: `faults.fixed`. */
-function faultCounts(faults: Run['faults']): Record<string, number> {
-  return Object.fromEntries(Object.entries(faults).map(([kind, n]) => [`faults.${kind}`, n]));
+function faultCounts(faults: Run['faults']): Record<string, number | string> {
+  return Object.fromEntries(FAULT_KINDS.map((kind) => [`faults.${kind}`, faults?.[kind] ?? NOT_OBSERVABLE]));
 }

@@ -185,9 +185,9 @@ async function runOne(
 
 /** A run with its predicted cost, and the life of its faults with prices. */
 function priced(run: Run, profile: CostProfile | undefined): Run {
-  if (profile === undefined) return run;
+  if (profile === undefined || run.steps === undefined) return run;
   const cost = priceOf(profile, run.steps, run.operations);
-  return { ...run, cost, life: priceLife(profile, run.life) };
+  return { ...run, cost, ...(run.life === undefined ? {} : { life: priceLife(profile, run.life) }) };
 }
 
 /** Lets the event loop go round, so that a signal can be heard. */

@@ -13,6 +13,7 @@ import {
   KVM_EXIT_IO,
   KVM_EXIT_MMIO,
   KVM_EXIT_SHUTDOWN,
+  KVM_EXIT_UNKNOWN,
 } from '../../exits.ts';
 import { F_APF } from '../../facts.ts';
 import type { VcpuSetup } from '../../machine.ts';
@@ -149,6 +150,8 @@ export class Vcpu implements FaultingVcpu {
 
   /** KVM_RUN: 0 with `exit` filled, or -errno. */
   run(): number {
+    // An error that says nothing more must not leave the last exit's reason to be read.
+    this.exit.reason = KVM_EXIT_UNKNOWN;
     let next = this.#completeUserspaceIo();
     this.#patience.begin();
     while (next === ENTER_GUEST) {
