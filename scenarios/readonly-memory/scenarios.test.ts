@@ -79,6 +79,8 @@ describe('all claims hold', () => {
     ['romd-probe', { drive: 'read-only' }],
     ['romd-probe', { drive: 'rom' }],
     ['page-tables-in-rom', { bits: 'set' }],
+    ['page-tables-in-rom', { leaves: '2m' }],
+    ['page-tables-in-rom', { bits: 'set', leaves: '2m' }],
     ['rom-write', { writes: '1000' }],
   ])('%s with %j', async (name, params) => {
     for (const paging of ['npt', 'shadow'] as const) {

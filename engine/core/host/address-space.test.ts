@@ -43,6 +43,10 @@ describe('what the host knows of a page', () => {
     read.host.faults.faultIn(read.mapping, 25, false);
     const window = Array.from({ length: 16 }, (_, i) => ((read.hvn + 25) & ~15) - read.hvn + i);
     expect(mapped(read.host, read.hvn)).toEqual(window);
+    // At the start of the mapping the window is full-sized from there on, not cut at its aligned end.
+    const start = hostWith('shm', 3);
+    start.host.faults.faultIn(start.mapping, 0, false);
+    expect(mapped(start.host, start.hvn)).toEqual(Array.from({ length: 16 }, (_, i) => i));
     const write = hostWith('shm', 3);
     write.host.faults.faultIn(write.mapping, 25, true);
     expect(mapped(write.host, write.hvn)).toEqual([25]);

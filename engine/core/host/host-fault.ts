@@ -21,6 +21,8 @@ import {
 
 /** Pages a read fault maps at once where they are in memory (`fault_around_bytes`, 64 KiB). */
 const FAULT_AROUND_PAGES = 16;
+/** Entries of a page table: no window goes beyond one. */
+const PTRS_PER_PTE = 512;
 
 /** What a host fault did: nothing, the page was mapped already. */
 export const HOST_NOTHING = 0;
@@ -121,15 +123,21 @@ export class HostFaults {
     return entry >>> PAGE_FRAME_SHIFT;
   }
 
-  /** do_fault_around(): a read fault also maps its neighbours that are in the page cache. */
+  /**
+   * do_fault_around(): a read fault also maps its neighbours that are in the page cache. The window is aligned in the
+   * VMM's address space, begins no earlier than the VMA, and ends with it, with the page table, or when it is full.
+   */
   #faultAround(mapping: Mapping, page: number, write: number): void {
     const vm = this.#vm;
-    // The window is aligned in the VMM's address space, not in the mapping.
-    const window = ((mapping.startHvn + page) & ~(FAULT_AROUND_PAGES - 1)) - mapping.startHvn;
-    const last = Math.min(window + FAULT_AROUND_PAGES, mapping.npages);
-    for (let i = Math.max(0, window); i < last; i++) {
+    const { startHvn } = mapping;
+    const vma = mapping.vmas.find((v) => page >= v.start && page < v.end);
+    if (vma === undefined) return;
+    const window = ((startHvn + page) & ~(FAULT_AROUND_PAGES - 1)) - startHvn;
+    const first = Math.max(vma.start, window);
+    const tableEnd = ((startHvn + first) | (PTRS_PER_PTE - 1)) + 1 - startHvn;
+    const end = Math.min(first + FAULT_AROUND_PAGES, vma.end, tableEnd);
+    for (let i = first; i < end; i++) {
       if (i === page || !this.inCache(mapping.backing, i) || vm.tableGet(mapping.ptes, i) !== 0) continue;
-      if (protAt(mapping, i) !== protAt(mapping, page)) continue;
       const frame = vm.tableGet(mapping.backing.pages, i) >>> PAGE_FRAME_SHIFT;
       vm.tableSet(mapping.ptes, i, (frame << PTE_FRAME_SHIFT) | F_PTE_PRESENT | write);
       vm.count(STEP_INDEX['host-map']);

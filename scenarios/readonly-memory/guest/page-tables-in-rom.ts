@@ -12,6 +12,7 @@ const TABLES = 0x1_0000;
 /** A byte of RAM, mapped by the tables. */
 const TARGET = 0xd000;
 const RECORDED = 'recorded on Linux 6.1: story/long64/…/page-tables-in-rom';
+const DIRECT = 'validate_direct_spte(); recorded on Linux 6.1: story/long64/…/page-tables-in-rom';
 const CLEARED =
   'x86_emulate_instruction() calls kvm_clear_exception_queue() (6.1; recorded for host-read-only tables)';
 const NO_TABLES = 'own reasoning: a walk of tables that are not there is a #PF without a handler';
@@ -21,11 +22,14 @@ export default defineScenario({
   asks: 'The guest keeps its page tables in ROM: who sets the accessed and dirty bits?',
   operation: 'store and load',
   source: 'commit ba6a35415455: page tables may lie in read-only slots (OVMF)',
-  params: { bits: choice(['clear', 'set'], 'accessed and dirty bits in the ROM') },
+  params: {
+    bits: choice(['clear', 'set'], 'accessed and dirty bits in the ROM'),
+    leaves: choice(['4k', '2m'], 'size of the pages that the tables map'),
+  },
   memory: {
     tables: rom(TABLES, 0x1_0000, {
-      content(_n, _random, { bits }) {
-        return identityTables(TABLES, bits === 'set');
+      content(_n, _random, { bits, leaves }) {
+        return identityTables(TABLES, { used: bits === 'set', large: leaves === '2m' });
       },
     }),
   },
@@ -38,9 +42,9 @@ export default defineScenario({
     g.halt();
   },
   operations: () => 1,
-  claims({ paging, params: { bits } }) {
+  claims({ paging, params: { bits, leaves } }) {
     const set = bits === 'set';
-    return everyStrategy(paging === 'shadow' ? shadowRows(set) : nestedRows(set));
+    return everyStrategy(paging === 'shadow' ? shadowRows(set, leaves === '2m') : nestedRows(set));
   },
 });
 
@@ -59,11 +63,15 @@ function nestedRows(set: boolean): Record<StrategyName, ClaimRow> {
   };
 }
 
-/** Shadow paging: KVM walks the tables, and passes over bits that are set or cannot be. */
-function shadowRows(set: boolean): Record<StrategyName, ClaimRow> {
+/**
+ * Shadow paging: KVM walks the tables, and passes over bits that are set or cannot be. A large page of the guest has
+ * one direct shadow page for what its dirty bit, clear for ever, allows to reads (and to fetches) and another for what
+ * a store needs: each fault links one and unlinks the other, and the store never has its code and its target at once.
+ */
+function shadowRows(set: boolean, large: boolean): Record<StrategyName, ClaimRow> {
   // The bit is written with cmpxchg on the user mapping; refused, the walk ends in a #PF that has no handler.
   const unflagged = set ? lives(RECORDED) : ends('shutdown', RECORDED, { operations: 0 });
-  const flagged = set ? lives(RECORDED) : ends('livelock', RECORDED, { operations: 0 });
+  const flagged = set || !large ? lives(RECORDED) : ends('livelock', DIRECT, { operations: 0 });
   return {
     ...same([...UNFLAGGED_READONLY, 'efault-skip', 'gup-nowait-reasons'], unflagged),
     ...same([...FLAGGED, 'readonly-memslot-v3'], flagged),

@@ -18,10 +18,10 @@ import {
 
 /** In low memory, between the code and the stack. */
 const TABLES = 0x8000;
-/** The table of the upper 2 MiB, and an entry of it that nobody uses. */
-const UPPER_TABLE = TABLES + 4 * PAGE_SIZE;
-const UNUSED_ENTRY = UPPER_TABLE + 511 * 8;
-const HIGH = 0x20_0000;
+/** Memory in the second GiB, so that it has a page directory of its own, and an entry of that which nobody uses. */
+const HIGH = 0x4000_0000;
+const UPPER_DIRECTORY = TABLES + 3 * PAGE_SIZE;
+const UNUSED_ENTRY = UPPER_DIRECTORY + 511 * 8;
 
 export default defineScenario({
   name: 'reexecute-loop',
@@ -31,10 +31,11 @@ export default defineScenario({
   memory: { bios: rom(0xf_0000, 0x1_0000), high: ram(HIGH, 0x1_0000) },
   mode: 'long64',
   cr3: TABLES,
-  before: (vmm) => vmm.poke('low', TABLES, identityTables(TABLES, true)),
+  before: (vmm) => vmm.poke('low', TABLES, identityTables(TABLES, { used: true, stretches: [0, HIGH] })),
   guest(g, { bios }) {
     g.fld1();
-    // From here on the upper table is in use, and under shadow paging KVM protects it against writes.
+    // From here on the upper directory is in use, and under shadow paging KVM protects it against writes. (The last
+    // level it would let go out of sync, and the store would land at once.)
     g.load(eax, abs(HIGH));
     // Here it helps: KVM lets go of the shadow page, and the store is the guest's own business.
     g.fst(abs(UNUSED_ENTRY));

@@ -30,12 +30,19 @@ export const intoStage2 = (mmu: Mmu): PrefetchInto => ({
   map: (gfn, verdict) => mmu.map(gfn, verdict),
 });
 
-/** Maps the neighbours of `gfn`; a run of pages ends at the first that the host cannot give at once. */
+/**
+ * Maps the neighbours of `gfn`, a run of absent entries at a time: a run ends early at the first page that the host
+ * cannot give at once, and if that is its first page, so does the whole.
+ */
 export function directPtePrefetch(mmu: Mmu, gfn: number, into: PrefetchInto): void {
   const first = gfn & ~(PTE_PREFETCH_NUM - 1);
-  let failed = false;
-  for (let g = first; g < Math.min(first + PTE_PREFETCH_NUM, GFN_LIMIT) && !failed; g++) {
-    if (!into.has(g)) failed = !prefetchOne(mmu, g, into);
+  const end = Math.min(first + PTE_PREFETCH_NUM, GFN_LIMIT);
+  for (let g = first; g < end; g++) {
+    if (into.has(g)) continue;
+    if (!prefetchOne(mmu, g, into)) return;
+    // The rest of the run: what cannot be had is passed over up to the next entry that is there.
+    let more = true;
+    for (g++; g < end && !into.has(g); g++) more = more && prefetchOne(mmu, g, into);
   }
 }
 

@@ -36,8 +36,10 @@ export class ShadowTables {
   readonly #entries = new Map<number, ShadowEntry>();
   /** Direct shadow pages of the guest's large pages, by 2 MiB region: whether their entries may be writable. */
   readonly #regions = new Map<number, boolean>();
-  /** Guest frames that hold the guest's page tables: writes to them are emulated. */
+  /** Guest frames of the guest's page tables above the last level: writes to them are emulated. */
   readonly #tracked = new Set<number>();
+  /** …and of the last level: writes to them are the guest's own business. */
+  readonly #last = new Set<number>();
 
   /** The last fault was a store to a table of its own translation (`write_fault_to_shadow_pgtable`). */
   writesOwnTable = false;
@@ -73,12 +75,13 @@ export class ShadowTables {
 
   /** kvm_page_track_write(): KVM wrote guest memory; if it was a table, what was shadowed of it is stale. */
   onGuestWrite(gfn: number): void {
-    if (this.#tracked.has(gfn)) this.clear();
+    if (this.#tracked.has(gfn) || this.#last.has(gfn)) this.clear();
   }
 
   /** kvm_mmu_unprotect_page(): what was shadowed of this frame goes, and the guest may write it. */
   unprotect(gfn: number): void {
-    if (this.#tracked.delete(gfn)) this.clear();
+    const tracked = this.#tracked.delete(gfn);
+    if (this.#last.delete(gfn) || tracked) this.clear();
   }
 
   /** FNAME(page_fault)(): PF_FIXED, PF_EMULATE, PF_RETRY, PF_INJECT or PF_EFAULT. */
@@ -86,13 +89,12 @@ export class ShadowTables {
     const walk = this.#walk;
     this.#mmu.vm.count(STEP_INDEX['guest-walk']);
     if (walk.walk(this.#regs, linear, write ? ACCESS_WRITE : ACCESS_READ) !== WALK_OK) return PF_INJECT;
-    // The walk could not store an accessed or dirty bit: the entry it verifies (FNAME(gpte_changed)()) is not the
-    // one it means to have made, so the guest is entered again, and faults again.
-    if (walk.skippedBits) return PF_RETRY;
     const gfn = Math.floor(walk.gpa / 4096);
     this.writesOwnTable = false;
     for (let i = 0; i < walk.levels; i++) {
-      this.#tracked.add(walk.tables[i]!);
+      // The last level may go out of sync (mmu_try_to_unsync_pages()): the guest writes it as it likes.
+      if (i < 3) this.#tracked.add(walk.tables[i]!);
+      else this.#last.add(walk.tables[i]!);
       this.writesOwnTable ||= write && walk.tables[i] === gfn;
     }
     if (write && this.#tracked.has(gfn)) return PF_EMULATE;
