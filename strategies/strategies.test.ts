@@ -123,6 +123,11 @@ describe('withPatches', () => {
     const result = withPatches(mapped, [judgeVmaByAccess], []);
     expect('strategy' in result && result.strategy.name).toBe('mmap-prot-read+judge-vma-by-access');
     expect('strategy' in result && result.strategy.series).toEqual([judgeVmaByAccess]);
+    expect('strategy' in result && result.strategy.cross).toEqual({
+      of: 'mmap-prot-read',
+      added: ['judge-vma-by-access'],
+      leftOut: [],
+    });
   });
 
   test('leaves out, and changes nothing when asked for nothing', () => {

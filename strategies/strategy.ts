@@ -5,6 +5,14 @@
 import type { Patch } from '../engine/policy.ts';
 import type { VmmPlan } from '../engine/vmm/layout.ts';
 
+/** What a cross was made of: a strategy, and the patches added to its series or left out of it. */
+export interface Cross {
+  /** The strategy's name. */
+  readonly of: string;
+  readonly added: readonly string[];
+  readonly leftOut: readonly string[];
+}
+
 /** A strategy; one file each, named like it. */
 export interface Strategy extends VmmPlan {
   /** Kebab-case: the file's name and the command line's. */
@@ -15,6 +23,8 @@ export interface Strategy extends VmmPlan {
   readonly source: string;
   /** Patches in order, onto the base. */
   readonly series: readonly Patch[];
+  /** Of a strategy that `withPatches()` made. */
+  readonly cross?: Cross;
 }
 
 /** Identity, so that an editor completes and the compiler checks a strategy module. */

@@ -30,9 +30,9 @@ export function withPatches(
   const marks = [...without.map((n) => `-${n}`), ...added.map((p) => `+${p.name}`)];
   if (marks.length === 0) return { strategy };
   const cover = `${strategy.name} ${marks.join(' ')}: ${strategy.cover}`;
-  return {
-    strategy: { ...strategy, name: strategy.name + marks.join(''), cover, series: [...kept, ...added] },
-  };
+  const cross = { of: strategy.name, added: added.map((p) => p.name), leftOut: [...without] };
+  const name = strategy.name + marks.join('');
+  return { strategy: { ...strategy, name, cover, series: [...kept, ...added], cross } };
 }
 
 function seriesOf(strategy: Strategy): string {

@@ -24,6 +24,9 @@ const strategy = z.looseObject({
   source: z.string(),
   layout: z.string(),
   series: z.array(patch),
+  cross: z
+    .looseObject({ of: z.string(), added: z.array(z.string()), leftOut: z.array(z.string()) })
+    .optional(),
 });
 
 const scenario = z.looseObject({

@@ -2,6 +2,8 @@
 import stringWidth from 'string-width';
 import { describe, expect, test } from 'vitest';
 import type { Comparison, Run } from '../../scenarios/run/comparison.ts';
+import { strategyInfo } from '../../scenarios/run/runner.ts';
+import { findPatch, findStrategy, withPatches } from '../../strategies/index.ts';
 import { HOSTILE, sampleComparison } from '../testing.ts';
 import { claimsJson, claimsTally, claimsText, type ThreadClaimResult } from './claims-text.ts';
 import { diffComparisons, renderDiff } from './diff.ts';
@@ -65,13 +67,13 @@ describe('diff', () => {
 });
 
 describe('series', () => {
-  const versions = ['readonly-memslot', 'readonly-memslot-v3', 'readonly-memslot-v5', 'readonly-memslot+x'];
+  const versions = ['readonly-memslot', 'readonly-memslot-v3', 'readonly-memslot-v5', 'readonly-memslots'];
   const grid = seriesGrid(
     sampleComparison({ scenarios: ['rom-write', 'reexecute-loop'], strategies: versions }),
   );
 
   test('versions are named briefly and held against the merged series', () => {
-    expect(grid.columns.map((c) => c.label)).toEqual(['merged', 'v3', 'v5', 'x']);
+    expect(grid.columns.map((c) => c.label)).toEqual(['merged', 'v3', 'v5', 'readonly-memslots']);
     expect(grid.columns[2]?.cells.map((c) => c.shows)).toEqual(['=', 'livelock']);
     const text = renderSeries(grid);
     const merged = grid.columns[0]?.patches ?? [];
@@ -82,13 +84,14 @@ describe('series', () => {
 });
 
 test('a cross of the series is named by what it leaves out and adds', () => {
-  const c = sampleComparison({ strategies: ['readonly-memslot', 'x'] });
-  const [merged] = c.strategies;
-  if (merged === undefined) throw new Error('no strategy');
-  const [first, ...others] = merged.series;
-  const cross = { ...merged, name: `${merged.name}-${first?.name}`, series: others };
-  const { columns } = seriesGrid({ ...c, strategies: [merged, cross] });
-  expect(columns.map((x) => x.label)).toEqual(['merged', `without ${first?.name}`]);
+  const merged = findStrategy('readonly-memslot');
+  const patch = findPatch('gup-reasons');
+  if (merged === undefined || patch === undefined) throw new Error('unreachable');
+  const made = withPatches(merged, [patch], ['judge-vma-by-access']);
+  if ('error' in made) throw new Error(made.error);
+  const strategies = [merged, made.strategy].map(strategyInfo);
+  const { columns } = seriesGrid({ ...sampleComparison(), strategies });
+  expect(columns.map((x) => x.label)).toEqual(['merged', 'without judge-vma-by-access, with gup-reasons']);
 });
 
 describe('claims of the thread', () => {

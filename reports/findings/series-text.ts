@@ -39,29 +39,19 @@ export function seriesGrid(c: Comparison, merged = 'readonly-memslot'): SeriesGr
   const scenarios = c.scenarios.map((s) => s.name);
   const columns = c.strategies.map((strategy) => ({
     strategy: strategy.name,
-    label: label(
-      strategy,
-      c.strategies.find((s) => s.name === merged),
-    ),
+    label: label(strategy, merged),
     patches: strategy.series.map((p) => p.name),
     cells: scenarios.map((s) => cell(findRun(c, s, strategy.name), findRun(c, s, merged))),
   }));
   return { merged, scenarios, columns };
 }
 
-/** `v3` for `readonly-memslot-v3`; a cross is told by its patches, because its name does not say which way. */
-function label(strategy: StrategyInfo, merged: StrategyInfo | undefined): string {
-  const { name } = strategy;
-  if (merged === undefined || !name.startsWith(merged.name)) return name;
-  if (name === merged.name) return 'merged';
-  const has = (s: StrategyInfo, patch: string): boolean => s.series.some((p) => p.name === patch);
-  const left = merged.series.map((p) => p.name).filter((p) => !has(strategy, p));
-  const added = strategy.series.map((p) => p.name).filter((p) => !has(merged, p));
-  const marks = [...left.map((p) => `-${p}`), ...added.map((p) => `+${p}`)].join('');
-  if (marks !== '' && name === merged.name + marks) {
-    return [...left.map((p) => `without ${p}`), ...added.map((p) => `with ${p}`)].join(', ');
-  }
-  return name.slice(merged.name.length).replace(/^[\s_:+-]+/, '');
+/** `merged`, `v3` for `readonly-memslot-v3`, what was left out of the merged series or added to it, or else the name. */
+function label({ name, cross }: StrategyInfo, merged: string): string {
+  if (name === merged) return 'merged';
+  if (cross?.of === merged)
+    return [...cross.leftOut.map((p) => `without ${p}`), ...cross.added.map((p) => `with ${p}`)].join(', ');
+  return name.startsWith(`${merged}-`) ? name.slice(merged.length + 1) : name;
 }
 
 function cell(run: Run | undefined, merged: Run | undefined): SeriesCell {

@@ -44,16 +44,13 @@ ${claims(r)}<p class="dim">${r.digest !== undefined && html`digest <code>${r.dig
 
 const word = (s: string): string => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`);
 
-/** The options that name a strategy; a cross is told by its cover, `base +patch -patch: …`, and its name. */
+/** The options that name a strategy. */
 function strategyWords(c: Comparison, name: string): string[] {
-  const cover = c.strategies.find((s) => s.name === name)?.cover ?? '';
-  const [, base = '', marked = ''] = /^([\w.-]+)((?: [+-][\w.-]+)+): /.exec(cover) ?? [];
-  const marks = marked.trim().split(' ');
-  if (base === '' || base + marks.join('') !== name) return ['--strategy', name];
-  const named = (sign: string): string[] => marks.filter((m) => m.startsWith(sign)).map((m) => m.slice(1));
+  const cross = c.strategies.find((s) => s.name === name)?.cross;
+  if (cross === undefined) return ['--strategy', name];
   const option = (flag: string, patches: readonly string[]): string[] =>
     patches.length === 0 ? [] : [flag, ...patches];
-  return ['--strategy', base, ...option('--with', named('+')), ...option('--without', named('-'))];
+  return ['--strategy', cross.of, ...option('--with', cross.added), ...option('--without', cross.leftOut)];
 }
 
 /** The command that shows this cell again, quoted for a shell. */

@@ -149,8 +149,8 @@ test('a command is quoted for a shell, whatever the names hold', () => {
   );
 
   const name = 'coexist-ro-cached-mmio+gup-reasons';
-  const cover = 'coexist -ro-cached-mmio +gup-reasons: both guards at once';
-  const crossed = { ...c, strategies: c.strategies.map((t) => ({ ...t, name, cover })) };
+  const cross = { of: 'coexist', added: ['gup-reasons'], leftOut: ['ro-cached-mmio'] };
+  const crossed = { ...c, strategies: c.strategies.map((t) => ({ ...t, name, cross })) };
   expect(commandFor(crossed, scenario, { ...run, strategy: name })).toContain(
     ' --strategy coexist --with gup-reasons --without ro-cached-mmio --param ',
   );

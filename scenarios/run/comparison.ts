@@ -6,6 +6,7 @@ import type { ExitKind } from '../../engine/exits.ts';
 import type { EngineName, Paging } from '../../engine/machine.ts';
 import type { FaultKind, Life, StepCounts } from '../../engine/observation.ts';
 import type { Decision } from '../../engine/policy.ts';
+import type { Cross } from '../../strategies/strategy.ts';
 
 /** Changes when a reader of the JSON would have to change. */
 export const COMPARISON_SCHEMA = 'faultline-comparison/1';
@@ -43,6 +44,8 @@ export interface StrategyInfo {
   /** Its memory layout in words: slot flags, mapping, protection, alias. */
   readonly layout: string;
   readonly series: readonly PatchInfo[];
+  /** Of a strategy with patches added or left out. */
+  readonly cross?: Cross;
 }
 
 /** A patch, as reports name it: `decisions` is its diffstat. */

@@ -195,8 +195,10 @@ const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 
 
 /** A strategy as reports name it. */
 export function strategyInfo(strategy: Strategy): StrategyInfo {
-  const { name, cover, source } = strategy;
-  return { name, cover, source, layout: layoutInWords(strategy), series: strategy.series.map(patchInfo) };
+  const { name, cover, source, cross } = strategy;
+  const series = strategy.series.map(patchInfo);
+  const info = { name, cover, source, layout: layoutInWords(strategy), series };
+  return cross === undefined ? info : { ...info, cross };
 }
 
 /** A patch as reports name it. */
