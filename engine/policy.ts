@@ -78,24 +78,61 @@ export interface FaultPolicy {
   readonly handleEmulationFailure: (fault: Facts) => EmulationFailureVerdict;
 }
 
-/** The decisions' names, in the order a fault meets them. */
-export const DECISIONS = [
-  'gfnToHva',
-  'gupFailed',
-  'handleBadPage',
-  'reexecuteInstruction',
-  'handleEmulationFailure',
-] as const;
-export type Decision = (typeof DECISIONS)[number];
+/** A decision's name. */
+export type Decision = keyof FaultPolicy;
 
-/** The kernel function behind each decision. */
-export const DECISION_FUNCTIONS: Readonly<Record<Decision, string>> = {
-  gfnToHva: '__gfn_to_hva_many()',
-  gupFailed: 'hva_to_pfn()',
-  handleBadPage: 'kvm_handle_bad_page()',
-  reexecuteInstruction: 'reexecute_instruction()',
-  handleEmulationFailure: 'handle_emulation_failure()',
+interface DecisionRow<D extends Decision> {
+  /** The kernel function behind it. */
+  readonly at: string;
+  /** What it may answer. */
+  readonly answers: readonly ReturnType<FaultPolicy[D]>[];
+  /** Asks everything that it can be asked about one fault. */
+  readonly ask: (kvm: FaultPolicy, fault: Facts) => readonly ReturnType<FaultPolicy[D]>[];
+}
+
+const PFN_VERDICTS = [
+  PFN_OK,
+  KVM_PFN_NOSLOT,
+  KVM_PFN_ERR_FAULT,
+  KVM_PFN_ERR_NEEDS_IO,
+  KVM_PFN_ERR_RO_FAULT,
+] as const satisfies readonly PfnVerdict[];
+
+/** The one table of decisions, in the order a fault meets them. */
+export const DECISION_TABLE: { readonly [D in Decision]: DecisionRow<D> } = {
+  gfnToHva: {
+    at: '__gfn_to_hva_many()',
+    answers: [HVA_OK, KVM_HVA_ERR_BAD, KVM_HVA_ERR_RO_BAD],
+    ask: (kvm, f) => [kvm.gfnToHva(f)],
+  },
+  gupFailed: {
+    at: 'hva_to_pfn()',
+    answers: PFN_VERDICTS,
+    ask: (kvm, f) => [kvm.gupFailed(f, false), kvm.gupFailed(f, true)],
+  },
+  handleBadPage: {
+    at: 'kvm_handle_bad_page()',
+    answers: [BAD_PAGE_EFAULT, BAD_PAGE_EMULATE, BAD_PAGE_EMULATE_MMIO],
+    ask: (kvm, f) => PFN_VERDICTS.map((pfn) => kvm.handleBadPage(f, pfn)),
+  },
+  reexecuteInstruction: {
+    at: 'reexecute_instruction()',
+    answers: [true, false],
+    ask: (kvm, f) => PFN_VERDICTS.map((pfn) => kvm.reexecuteInstruction(f, pfn)),
+  },
+  handleEmulationFailure: {
+    at: 'handle_emulation_failure()',
+    answers: [EMULATION_FAILURE_INTERNAL_ERROR, EMULATION_FAILURE_MMIO, EMULATION_FAILURE_LOOP],
+    ask: (kvm, f) => [kvm.handleEmulationFailure(f)],
+  },
 };
+
+/** The decisions' names, in the order a fault meets them. */
+export const DECISIONS = Object.keys(DECISION_TABLE) as readonly Decision[];
+
+/** No decision taken so far. */
+export const noDecisions = (): Record<Decision, number> =>
+  Object.fromEntries(DECISIONS.map((d) => [d, 0])) as Record<Decision, number>;
 
 /** The base every series is applied to: the machinery of 6.1 with the decisions of 3.5. */
 export const base: FaultPolicy = {

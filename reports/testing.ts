@@ -4,7 +4,7 @@
  */
 import { noExits } from '../engine/exits.ts';
 import type { Life, LifeStep } from '../engine/observation.ts';
-import type { Decision } from '../engine/policy.ts';
+import { type Decision, noDecisions } from '../engine/policy.ts';
 import {
   COMPARISON_SCHEMA,
   type Comparison,
@@ -193,10 +193,10 @@ function run(s: ScenarioInfo, name: string, o: SampleOptions): Run {
     romIntact: fate !== 'corrupt',
     operations: n,
     decisions: {
+      ...noDecisions(),
       gfnToHva: exits + 3,
       gupFailed: 1,
       handleBadPage: exits,
-      reexecuteInstruction: 0,
       handleEmulationFailure: fate === 'internal-error' ? 1 : 0,
     },
     steps: { 'world-switch': exits + 4, 'page-fault': exits + 3, 'mmio-exit': exits },

@@ -1,7 +1,7 @@
 /** The life of the first faults of a run, as text: who acts, what it does, and which patch decided. */
 
 import type { Life, LifeStep } from '../../engine/observation.ts';
-import { DECISION_FUNCTIONS } from '../../engine/policy.ts';
+import { DECISION_TABLE } from '../../engine/policy.ts';
 import type { Run, ScenarioInfo, StrategyInfo } from '../../scenarios/run/comparison.ts';
 import { foldRounds } from '../html/life-picture.ts';
 import { visible } from '../print/escape.ts';
@@ -99,7 +99,7 @@ function stepText(step: LifeStep, label: number, width: number, unit: string): s
 /** Who decided, and in which function where the step is told of another. */
 function decider(step: LifeStep): string {
   if (step.decision === undefined) return '';
-  const where = DECISION_FUNCTIONS[step.decision];
+  const where = DECISION_TABLE[step.decision].at;
   const by = step.patch === undefined ? 'the base' : `patch ${step.patch}`;
   return ` ← decided by ${by}${where === step.at ? '' : ` in ${where}`}`;
 }

@@ -1,5 +1,5 @@
 /** The rest of the page: what each series touches, the thread's claims, how to read all this, where it comes from. */
-import { DECISION_FUNCTIONS, DECISIONS } from '../../engine/policy.ts';
+import { DECISION_TABLE, DECISIONS } from '../../engine/policy.ts';
 import type { StrategyInfo } from '../../scenarios/run/comparison.ts';
 import { claimsTally, type ThreadClaimResult, VERDICT_WORDS } from '../findings/claims-text.ts';
 import type { ReportOptions } from '../options.ts';
@@ -13,7 +13,7 @@ export function seriesSection({ c }: Page): Markup {
   const touched = (s: StrategyInfo): number => new Set(s.series.flatMap((p) => p.decisions)).size;
   const heads = [
     { text: 'strategy' },
-    ...DECISIONS.map((d) => ({ text: DECISION_FUNCTIONS[d] })),
+    ...DECISIONS.map((d) => ({ text: DECISION_TABLE[d].at })),
     { text: 'patches', n: true },
     { text: 'decisions', n: true },
     { text: 'memory layout' },

@@ -3,7 +3,7 @@
  * the work goes, a diamond where a decision is taken, and the patch that took it.
  */
 import type { Life, LifeStep } from '../../engine/observation.ts';
-import { DECISION_FUNCTIONS } from '../../engine/policy.ts';
+import { DECISION_TABLE } from '../../engine/policy.ts';
 import { LANES, PLACES, type Place } from '../../engine/steps.ts';
 import { html, join, type Markup } from '../print/escape.ts';
 import { count } from '../print/words.ts';
@@ -114,7 +114,7 @@ function oneStep(step: LifeStep, before: LifeStep): Markup {
 }
 
 function decided({ decision, patch }: LifeStep): Markup {
-  const where = decision === undefined ? '' : DECISION_FUNCTIONS[decision];
+  const where = decision === undefined ? '' : DECISION_TABLE[decision].at;
   return patch === undefined
     ? html` <span class="by" title="${where}">decided by the base kernel</span>`
     : html` <span class="by patch" title="${where}">decided by patch ${patch}</span>`;

@@ -1,6 +1,6 @@
 /** What a hot loop does on a fresh machine, counted: the same on every machine, so compared for equality. */
 import { FACT_WORDS } from '../../facts.ts';
-import type { FaultPolicy, Patch } from '../../policy.ts';
+import { DECISIONS, type FaultPolicy, type Patch } from '../../policy.ts';
 import { STEPS } from '../../steps.ts';
 import { STEP_COUNTS, type Vm, WORDS } from '../vm.ts';
 import { type BenchMachine, ROM_64, type RomSpec } from './bench-machine.ts';
@@ -15,19 +15,14 @@ export type Plant = 'lookup' | undefined;
 /** A last patch that changes nothing and counts how often each decision was asked for. */
 function countingPatch(): { readonly patch: Patch; readonly calls: () => number } {
   let calls = 0;
-  const counted = <A extends readonly unknown[], R>(decide: (...args: A) => R) => {
-    return (...args: A): R => {
+  const counted =
+    (decide: (...args: never[]) => unknown) =>
+    (...args: never[]): unknown => {
       calls++;
       return decide(...args);
     };
-  };
-  const apply = (kvm: FaultPolicy): Partial<FaultPolicy> => ({
-    gfnToHva: counted(kvm.gfnToHva),
-    gupFailed: counted(kvm.gupFailed),
-    handleBadPage: counted(kvm.handleBadPage),
-    reexecuteInstruction: counted(kvm.reexecuteInstruction),
-    handleEmulationFailure: counted(kvm.handleEmulationFailure),
-  });
+  const apply = (kvm: FaultPolicy): Partial<FaultPolicy> =>
+    Object.fromEntries(DECISIONS.map((d) => [d, counted(kvm[d])])) as Partial<FaultPolicy>;
   const patch: Patch = { name: 'count-decisions', subject: 'counts decisions', source: 'benchmark', apply };
   return { patch, calls: () => calls };
 }
