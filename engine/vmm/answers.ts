@@ -1,6 +1,8 @@
 /** What a VMM answers to an exit unless it was told otherwise: from a device, from memory, or as an empty bus does. */
+import { PROT_WRITE } from '../abi.ts';
 import type { ExitRecord } from '../exits.ts';
 import { type Decoded, decodeAt } from './instruction.ts';
+import { REMEDIES, type Remedy } from './layout.ts';
 import type { Vmm } from './vmm.ts';
 
 /** Bytes of the longest x86 instruction. */
@@ -9,8 +11,8 @@ const INSTRUCTION_BYTES_MAX = 15;
 /** A read: the device's answer, the memory's bytes, or all ones. */
 export function answerMmioRead(vmm: Vmm, exit: ExitRecord): void {
   const memory = vmm.memoryAt(exit.physAddr);
-  if (memory?.device !== undefined) memory.device.read(exit.physAddr - memory.place.at, exit.len, exit.data);
-  else if (memory?.present) exit.data.set(memory.peek(exit.physAddr - memory.place.at, exit.len));
+  if (memory?.device !== undefined) memory.device.read(exit.physAddr - memory.at, exit.len, exit.data);
+  else if (memory?.present) exit.data.set(memory.peek(exit.physAddr - memory.at, exit.len));
   else exit.data.fill(0xff, 0, exit.len);
 }
 
@@ -18,9 +20,38 @@ export function answerMmioRead(vmm: Vmm, exit: ExitRecord): void {
 export function answerMmioWrite(vmm: Vmm, exit: ExitRecord): void {
   const memory = vmm.memoryAt(exit.physAddr);
   if (memory === undefined || memory.place.kind !== 'rom') return;
-  const offset = exit.physAddr - memory.place.at;
+  const offset = exit.physAddr - memory.at;
   if (memory.device !== undefined) memory.device.write(offset, exit.len, exit.data);
   else if (memory.unlocked) memory.poke(offset, exit.data.slice(0, exit.len));
+}
+
+/** What the VMM does about -EFAULT: what its plan says, and for `retry` the repair as well. */
+export function answerEfault(vmm: Vmm, exit: ExitRecord, stopped: Decoded | undefined): Remedy {
+  const says = vmm.plan.vmm?.onEfault ?? 'die';
+  if (typeof says === 'function') return checked('onEfault', says(vmm, exit, stopped));
+  if (says === 'retry') return makeWritable(vmm, stopped) ? 'retry' : 'die';
+  return says === 'skip' && stopped?.memory?.write === true ? 'skip' : 'die';
+}
+
+/** What a handler of the plan says about an exit; `default` where it has none. */
+export function askHandler(vmm: Vmm, name: 'onMmio' | 'onPort', exit: ExitRecord): Remedy {
+  const handler = vmm.plan.vmm?.[name];
+  return handler === undefined ? 'default' : checked(name, handler(vmm, exit));
+}
+
+/** A handler's answer; nothing means that it has seen to it. */
+function checked(name: string, answer: Remedy | undefined): Remedy {
+  if (answer === undefined) return 'retry';
+  if (REMEDIES.includes(answer) && (name === 'onEfault' || answer !== 'skip')) return answer;
+  const known = REMEDIES.filter((r) => name === 'onEfault' || r !== 'skip').map((r) => `'${r}'`);
+  throw new Error(`vmm.${name}() returned ${JSON.stringify(answer)}: expected nothing, ${known.join(', ')}`);
+}
+
+/** The VMM maps the memory under a store writable, as dosemu2 repairs the cause; false where that is not the cause. */
+function makeWritable(vmm: Vmm, stopped: Decoded | undefined): boolean {
+  const memory = stopped?.memory?.write ? vmm.memoryAt(stopped.memory.address) : undefined;
+  if (memory === undefined || (memory.protection & PROT_WRITE) !== 0) return false;
+  return memory.protect(memory.protection | PROT_WRITE) >= 0;
 }
 
 /** Input from a port that nobody has: all ones. */
@@ -34,6 +65,6 @@ export function stoppedAt(vmm: Vmm, bits: 32 | 64): Decoded | undefined {
   const rip = Number(regs.rip);
   const memory = vmm.memoryAt(rip);
   if (memory === undefined) return undefined;
-  const length = Math.min(INSTRUCTION_BYTES_MAX, memory.place.end - rip);
-  return decodeAt(memory.peek(rip - memory.place.at, length), bits, regs);
+  const length = Math.min(INSTRUCTION_BYTES_MAX, memory.end - rip);
+  return decodeAt(memory.peek(rip - memory.at, length), bits, regs);
 }

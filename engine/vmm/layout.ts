@@ -1,5 +1,8 @@
-/** How a VMM lays read-only memory out, and what it does when a store to it comes back: data, made by strategies. */
+/** How a VMM lays read-only memory out, and what it does when the guest comes out: made by strategies. */
+import type { ExitRecord } from '../exits.ts';
+import type { Decoded } from './instruction.ts';
 import type { SlotMemory } from './slot.ts';
+import type { Vmm } from './vmm.ts';
 
 /** How the VMM gives the guest a ROM: the memory behind it, and the slot if there is one. */
 export interface Layout extends SlotMemory {
@@ -7,13 +10,30 @@ export interface Layout extends SlotMemory {
   readonly slotFlags: number | null;
 }
 
-/** What the VMM does when a store to the ROM comes back to it. */
+/**
+ * What a VMM can do about an exit: `default`, what it would do without a handler; `retry`, enter the guest again, the
+ * handler has seen to it; `skip`, step over the instruction at rip; `die`, give the VM up.
+ */
+export const REMEDIES = ['default', 'retry', 'skip', 'die'] as const;
+export type Remedy = (typeof REMEDIES)[number];
+
+/** A VMM's own answer to an exit. Returning nothing means that it has been seen to (`retry`). */
+export type ExitHandler = (vmm: Vmm, exit: ExitRecord) => Remedy | undefined;
+
+/** The same for -EFAULT, with the instruction at rip if it could be decoded. */
+export type EfaultHandler = (vmm: Vmm, exit: ExitRecord, stopped: Decoded | undefined) => Remedy | undefined;
+
+/** What the VMM does when the guest comes out. */
 export interface Answers {
   /**
-   * After KVM_RUN gave -EFAULT: `die`, or `skip` the instruction (decode it at rip and step over it).
-   * Default: die, for KVM says neither address nor data.
+   * After KVM_RUN gave -EFAULT: `die`; `skip` the instruction (decode it at rip and step over it); `retry`, which makes
+   * the mapping under the store writable first; or a handler. Default: die, for KVM says neither address nor data.
    */
-  readonly onEfault?: 'die' | 'skip';
+  readonly onEfault?: 'die' | 'skip' | 'retry' | EfaultHandler;
+  /** Memory that nothing took or answers. Default: from a device, from memory, or as an empty bus does. */
+  readonly onMmio?: ExitHandler;
+  /** A port that is not the scenario's. Default: all ones. */
+  readonly onPort?: ExitHandler;
   /**
    * How the flash device takes the ROM away from the guest (command mode) and gives it back (ROMD):
    * `slot` deletes and creates the slot; `none` if the strategy sees no store it could react to.

@@ -47,14 +47,14 @@ export class Slot {
     this.hva = machine.mmap({ backing: this.backing, prot: memory.prot, shared: memory.shared });
   }
 
-  /** Makes the slot, or gives it other flags. */
-  set(flags = this.spec.flags ?? 0): number {
-    return this.#region(flags, this.spec.bytes);
+  /** Makes the slot, gives it other flags, or moves it. */
+  set(flags = this.spec.flags ?? 0, at = this.spec.guestPhysAddr): number {
+    return this.#region(flags, this.spec.bytes, at);
   }
 
   /** Deletes the slot; the memory stays. */
   delete(): number {
-    return this.#region(0, 0);
+    return this.#region(0, 0, this.spec.guestPhysAddr);
   }
 
   /** `KVM_GET_DIRTY_LOG`. */
@@ -92,11 +92,11 @@ export class Slot {
     return this.#machine.peek(this.backing, offset, length);
   }
 
-  #region(flags: number, memorySize: number): number {
+  #region(flags: number, memorySize: number, guestPhysAddr: number): number {
     return this.#machine.setUserMemoryRegion({
       slot: this.spec.slot,
       flags,
-      guestPhysAddr: this.spec.guestPhysAddr,
+      guestPhysAddr,
       memorySize,
       userspaceAddr: this.hva,
     });

@@ -26,6 +26,7 @@ export class Vmm {
     this.machine = machine;
     this.plan = plan;
     this.places = places;
+    this.watchSlots();
     for (const place of places) {
       if (place.kind !== 'rom' && place.kind !== 'ram') continue;
       const region = new GuestMemory(
@@ -58,9 +59,9 @@ export class Vmm {
     return this.places.find((p) => gpa >= p.at && gpa < p.end);
   }
 
-  /** The memory at a guest-physical address. */
+  /** The memory at a guest-physical address, where its slot is now. */
   memoryAt(gpa: number): GuestMemory | undefined {
-    return this.regions.find((r) => gpa >= r.place.at && gpa < r.place.end);
+    return this.regions.find((r) => gpa >= r.at && gpa < r.end);
   }
 
   /** The VMM writes through its alias; that is what the region should hold from now on. */
@@ -70,7 +71,7 @@ export class Vmm {
 
   /** The region's pages leave memory altogether: the next touch needs I/O. */
   evict(name: string): void {
-    this.memory(name).slot.dropPageCache();
+    this.memory(name).mapped.dropPageCache();
   }
 
   /** Turns dirty logging of a live slot on; nothing to do without a slot. */
@@ -85,7 +86,7 @@ export class Vmm {
   dirtyPages(name: string): number {
     const region = this.memory(name);
     if (!region.installed) return 0;
-    const log = region.slot.dirtyLog();
+    const log = region.mapped.dirtyLog();
     return log.ret < 0 ? log.ret : dirtyCount(log.bitmap, region.place.bytes);
   }
 
@@ -103,12 +104,20 @@ export class Vmm {
     this.must(`deleting the slot of '${name}'`, region.remove());
   }
 
+  /** Moves the slot of a region; nothing to do without one. */
+  move(name: string, at: number): void {
+    const region = this.memory(name);
+    if (!region.installed) return;
+    this.count();
+    this.must(`moving the slot of '${name}'`, region.move(at));
+  }
+
   /** Makes the guest's writes to a ROM count, the way the layout needs it: flag, protection, or by hand. */
   unlock(name: string): void {
     const region = this.memory(name);
     region.unlocked = true;
     if ((region.layout.prot & PROT_WRITE) === 0) {
-      this.must('mprotect()', region.slot.protect(PROT_READ | PROT_WRITE));
+      this.must('mprotect()', region.protect(PROT_READ | PROT_WRITE));
     }
     this.flip(region, region.flags & ~KVM_MEM_READONLY);
   }
@@ -119,7 +128,7 @@ export class Vmm {
     region.unlocked = false;
     region.expected.set(region.peek(0, region.place.bytes));
     if ((region.layout.prot & PROT_WRITE) === 0) {
-      this.must('mprotect()', region.slot.protect(region.layout.prot));
+      this.must('mprotect()', region.protect(region.layout.prot));
     }
     this.flip(region, region.flags | ((region.layout.slotFlags ?? 0) & KVM_MEM_READONLY));
   }
@@ -150,6 +159,16 @@ export class Vmm {
     if (on) this.install(region.place.name);
     else this.remove(region.place.name);
   };
+
+  /** What the VMM knows of its slots comes from its calls, whether a helper here makes them or a scenario by hand. */
+  private watchSlots(): void {
+    const call = this.machine.setUserMemoryRegion.bind(this.machine);
+    this.machine.setUserMemoryRegion = (region) => {
+      const ret = call(region);
+      if (ret >= 0) this.regions.find((r) => r.slot === region.slot)?.onSlotCall(region);
+      return ret;
+    };
+  }
 
   private count(): void {
     this.slotOps += 1;

@@ -25,7 +25,12 @@ const strategy = z.object({
   }),
   series: z.array(patch),
   vmm: z
-    .object({ onEfault: z.enum(['die', 'skip']).optional(), romd: z.enum(['slot', 'none']).optional() })
+    .object({
+      onEfault: z.union([z.enum(['die', 'skip', 'retry']), fn]).optional(),
+      onMmio: fn.optional(),
+      onPort: fn.optional(),
+      romd: z.enum(['slot', 'none']).optional(),
+    })
     .optional(),
 });
 

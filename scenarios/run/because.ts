@@ -186,6 +186,9 @@ function becauseLivelock({ strategy, paging, blind, exits, decisions, steps }: S
 
 function becauseCorrupt({ strategy, romIntact, exits }: Seen): string {
   const { layout } = strategy;
+  if (!romIntact && exits.efault > 0 && strategy.vmm?.onEfault === 'retry') {
+    return 'The VMM made the mapping writable and tried again, so the store is in the ROM; -EFAULT does not say what would be written (kvm_handle_bad_page()).';
+  }
   if (romIntact) {
     return exits.efault > 0
       ? 'The VMM stepped over stores that had to have an effect: -EFAULT does not say what was written (kvm_handle_bad_page()).'

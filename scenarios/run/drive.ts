@@ -6,13 +6,22 @@ import { EFAULT, EINTR, errnoName } from '../../engine/abi.ts';
 import {
   type ExitKind,
   type ExitRecord,
+  exitSays,
   FAULTLINE_EXIT_UNSUPPORTED,
   KVM_EXIT_INTR,
   noExits,
 } from '../../engine/exits.ts';
 import type { Machine } from '../../engine/machine.ts';
-import { answerMmioRead, answerMmioWrite, answerPortInput, stoppedAt } from '../../engine/vmm/answers.ts';
+import {
+  answerEfault,
+  answerMmioRead,
+  answerMmioWrite,
+  answerPortInput,
+  askHandler,
+  stoppedAt,
+} from '../../engine/vmm/answers.ts';
 import type { Decoded } from '../../engine/vmm/instruction.ts';
+import type { Remedy } from '../../engine/vmm/layout.ts';
 import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
 import type { Vmm } from '../../engine/vmm/vmm.ts';
 import { ACTION_PORT } from '../language/guest.ts';
@@ -55,6 +64,14 @@ export function driveLooking(
   return new Drive(vmm, scenario, params).runLooking(exitsMax, stop);
 }
 
+/** What became of a store that -EFAULT answered, by what the VMM did about it. */
+const BECAME: Readonly<Record<Remedy, string>> = {
+  skip: 'stepped over',
+  retry: 'tried again',
+  die: 'efault',
+  default: 'efault',
+};
+
 class Drive implements ExitHandlers<Ending> {
   private readonly exits = noExits();
   private readonly romWrites: RomWrite[] = [];
@@ -96,8 +113,8 @@ class Drive implements ExitHandlers<Ending> {
     );
   }
 
-  onErrno(errno: number): Ending | undefined {
-    if (errno === EFAULT) return this.efault();
+  onErrno(errno: number, exit: ExitRecord): Ending | undefined {
+    if (errno === EFAULT) return this.efault(exit);
     if (errno === EINTR) return this.looping();
     return this.end('refused', `KVM_RUN returned -${errnoName(errno)}`);
   }
@@ -107,19 +124,19 @@ class Drive implements ExitHandlers<Ending> {
     if (exit.len === 0) return this.blindExit();
     this.blind = 0;
     if (exit.isWrite) this.auditStore(exit);
-    if (exit.isWrite) answerMmioWrite(this.vmm, exit);
-    else answerMmioRead(this.vmm, exit);
+    const remedy = askHandler(this.vmm, 'onMmio', exit);
+    if (remedy === 'die') return this.gaveUp(exit);
+    if (remedy === 'default' && exit.isWrite) answerMmioWrite(this.vmm, exit);
+    else if (remedy === 'default') answerMmioRead(this.vmm, exit);
     return this.refused();
   }
 
   onPort(exit: ExitRecord): Ending | undefined {
     this.exits.io += 1;
-    if (!exit.isWrite) answerPortInput(exit);
-    else if (exit.port === ACTION_PORT) {
-      const name = this.actions[exit.data[0] ?? 0];
-      const action = name === undefined ? undefined : this.scenario.actions?.[name];
-      action?.(this.vmm, this.params);
-    }
+    if (exit.isWrite && exit.port === ACTION_PORT) return this.act(exit.data[0] ?? 0);
+    const remedy = askHandler(this.vmm, 'onPort', exit);
+    if (remedy === 'die') return this.gaveUp(exit);
+    if (remedy === 'default' && !exit.isWrite) answerPortInput(exit);
     return this.refused();
   }
 
@@ -158,14 +175,29 @@ class Drive implements ExitHandlers<Ending> {
     return this.end('livelock', `the guest makes no progress${this.where()}`);
   }
 
-  private efault(): Ending | undefined {
+  private efault(exit: ExitRecord): Ending | undefined {
     this.exits.efault += 1;
     const instruction = this.instruction();
-    const skip = this.vmm.plan.vmm?.onEfault === 'skip' && instruction?.memory?.write === true;
-    this.auditInstruction(skip ? 'stepped over' : 'efault', instruction);
-    if (!skip) return this.end('efault', `KVM_RUN returned -EFAULT${this.where()}`);
+    const remedy = answerEfault(this.vmm, exit, instruction);
+    this.auditInstruction(BECAME[remedy], instruction);
+    if (remedy === 'retry') return this.refused();
+    // An instruction that cannot be decoded cannot be stepped over either.
+    if (remedy !== 'skip' || instruction === undefined)
+      return this.end('efault', `KVM_RUN returned -EFAULT${this.where()}`);
     this.machine.setRip(Number(this.machine.getRegs().rip) + instruction.length);
-    return undefined;
+    return this.refused();
+  }
+
+  private act(number: number): Ending | undefined {
+    const name = this.actions[number];
+    const action = name === undefined ? undefined : this.scenario.actions?.[name];
+    action?.(this.vmm, this.params);
+    return this.refused();
+  }
+
+  /** A handler of the VMM's had enough. */
+  private gaveUp(exit: ExitRecord): Ending {
+    return this.end('refused', `the VMM gave up at ${exitSays(0, exit)}${this.where()}`);
   }
 
   private blindExit(): Ending | undefined {
