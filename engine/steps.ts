@@ -25,6 +25,7 @@ export const PLACES = {
   'hva_to_pfn()': 'KVM',
   'io_interception()': 'KVM',
   'kvm_arch_setup_async_pf()': 'KVM',
+  'kvm_io_bus_write()': 'KVM',
   'kvm_faultin_pfn()': 'KVM',
   'kvm_handle_error_pfn()': 'KVM',
   'kvm_mmu_page_fault()': 'KVM',
@@ -194,6 +195,12 @@ export const STEP_TABLE = {
     says: "a stage-2 entry is taken away because the host's mapping changed",
     at: 'kvm_unmap_gfn_range()',
     group: 'stage-2 entries',
+    priced: false,
+  },
+  'mmio-bus': {
+    says: 'an emulated store is shown to the devices in the kernel: coalesced zones and ioeventfds',
+    at: 'kvm_io_bus_write()',
+    group: 'emulator',
     priced: false,
   },
 } as const satisfies Readonly<Record<string, StepRow>>;

@@ -6,10 +6,13 @@ import { PAGE_SHIFT, PAGE_SIZE } from '../abi.ts';
 import { newExitRecord } from '../exits.ts';
 import type {
   BackingSpec,
+  CoalescedWrite,
   DirtyLog,
+  IoEventfd,
   Machine,
   MappingSpec,
   MemoryRegion,
+  MmioZone,
   Paging,
   VcpuRegs,
   VcpuSetup,
@@ -146,6 +149,30 @@ export class CoreMachine implements Machine {
 
   getDirtyLog(slot: number): DirtyLog {
     return this.mmu.slots.getDirtyLog(slot);
+  }
+
+  registerCoalescedMmio(zone: MmioZone): number {
+    return this.vcpu.ops.bus.registerZone(zone);
+  }
+
+  unregisterCoalescedMmio(zone: MmioZone): number {
+    return this.vcpu.ops.bus.unregisterZone(zone);
+  }
+
+  coalescedMmio(): readonly CoalescedWrite[] {
+    return this.vcpu.ops.bus.drain();
+  }
+
+  assignIoEventfd(spec: IoEventfd): number {
+    return this.vcpu.ops.bus.assignEventfd(spec);
+  }
+
+  deassignIoEventfd(eventfd: number): number {
+    return this.vcpu.ops.bus.deassignEventfd(eventfd);
+  }
+
+  readEventfd(eventfd: number): number {
+    return this.vcpu.ops.bus.readEventfd(eventfd);
   }
 
   setupVcpu(setup: VcpuSetup): void {
