@@ -67,7 +67,7 @@ const ROOMS: readonly Room[] = [
   { path: 'strategies/', may: ['strategies/', ...WORDS], typesOnly: ['engine/vmm/'], pure: true },
   {
     path: 'scenarios/',
-    may: ['scenarios/', ...WORDS, 'engine/vmm/', 'iced-x86', 'zod', 'ml-fcnnls'],
+    may: ['scenarios/', ...WORDS, 'engine/vmm/', 'iced-x86', 'zod', 'ml-fcnnls', 'd3-array'],
     typesOnly: ['strategies/'],
     pure: true,
   },
@@ -80,6 +80,7 @@ const ROOMS: readonly Room[] = [
       'vega',
       'vega-lite',
       'csv-stringify/sync',
+      'd3-array',
       'string-width',
       'picocolors',
     ],
