@@ -72,13 +72,13 @@ export class CoreMachine implements Machine {
   readonly #series: readonly Patch[];
 
   constructor(options: CoreOptions) {
-    const { policy, verdicts } = compileSeries(options.series);
+    const { verdicts } = compileSeries(options.series);
     this.vm = new Vm(verdicts);
     this.#host = new AddressSpace(this.vm);
     this.mmu = new Mmu(this.vm, this.#host, (options.paging ?? 'npt') === 'npt');
     this.#life = new LifeRecorder(options.series, this.vm, options.lives ?? DEFAULT_LIVES);
     this.#series = options.series;
-    this.vcpu = new Vcpu(this.mmu, this.exit, policy, this.#life, {
+    this.vcpu = new Vcpu(this.mmu, this.exit, this.#life, {
       budget: options.budget ?? DEFAULT_BUDGET,
       irqchip: options.irqchip ?? false,
     });

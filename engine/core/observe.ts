@@ -9,28 +9,10 @@ import type { FaultKind, Observation } from '../observation.ts';
 import { DECISIONS, type Decision, type FaultPolicy, type Patch } from '../policy.ts';
 import { noSteps, STEPS, type Step } from '../steps.ts';
 import type { AddressSpace } from './host/address-space.ts';
-import {
-  compileSeries,
-  V_ACTION,
-  V_ASYNC,
-  V_EFAULT,
-  V_EMULATE,
-  V_EMULATE_MMIO,
-  V_MAP,
-  walkFault,
-  writablePfn,
-} from './kvm/fault/fault-path.ts';
+import { type FaultCounts, HOWS, kindOfVerdict } from './kvm/fault/fault.ts';
+import { compileSeries, walkFault, writablePfn } from './kvm/fault/fault-path.ts';
 import type { Vcpu } from './kvm/vcpu.ts';
 import { STEP_COUNTS, type Vm, WORDS } from './vm.ts';
-
-/** Which kind of fault a verdict's action makes. */
-const KIND_OF_ACTION: Readonly<Record<number, FaultKind>> = {
-  [V_MAP]: 'fixed',
-  [V_EMULATE]: 'emulate',
-  [V_EMULATE_MMIO]: 'emulate',
-  [V_EFAULT]: 'error',
-  [V_ASYNC]: 'async',
-};
 
 interface Counts {
   readonly faults: Record<FaultKind, number>;
@@ -55,11 +37,7 @@ export function observe(vcpu: Vcpu, host: AddressSpace, series: readonly Patch[]
       if (step !== undefined) counts.steps[step] += times;
     });
   }
-  counts.faults.fixed += vcpu.mmu.fastFixed;
-  counts.faults.mmio += vcpu.mmu.mmioFaults;
-  counts.faults.retry += emulation.retried;
-  counts.faults.emulate -= Math.min(counts.faults.emulate, emulation.retried);
-  counts.faults.guest += vcpu.pageFaults.injected;
+  countWays(counts.faults, vcpu.mmu.taken);
   counts.decisions.handleEmulationFailure += emulation.failed;
   counts.decisions.reexecuteInstruction += emulation.failed + emulation.reexecuted;
   return {
@@ -77,14 +55,24 @@ function countWords(vm: Vm, policy: FaultPolicy): Counts {
   for (let word = 0; word < FACT_WORDS; word++) {
     const times = vm.h[WORDS + word]!;
     if (times === 0) continue;
-    const verdict = walkFault(word, policy, (_at, _says, step, decision) => {
+    steps['page-fault'] += times;
+    const verdict = walkFault(word, policy, (_at, _says, step, asked) => {
       if (step !== undefined) steps[step] += times;
-      if (decision !== undefined) decisions[decision] += times;
+      if (asked !== undefined) decisions[asked.decision] += times;
     });
-    const kind = KIND_OF_ACTION[verdict & V_ACTION];
+    const kind = kindOfVerdict(verdict);
     if (kind !== undefined) faults[kind] += times;
   }
   return { faults, decisions, steps };
+}
+
+/** Faults that did not go through the fault path, and those of which the emulator made a second try first. */
+function countWays(faults: Record<FaultKind, number>, taken: FaultCounts): void {
+  HOWS.forEach(({ kind = 'emulate' }, how) => {
+    // What went through the path is counted already; of that, only emulations are put off.
+    faults[kind] += taken.hows[how]! - taken.retried[how]!;
+    faults.retry += taken.retried[how]!;
+  });
 }
 
 /** FNV-1a 64 over events, registers and all memory of the VMM's backings. */
