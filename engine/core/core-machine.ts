@@ -6,25 +6,23 @@ import { PAGE_SHIFT, PAGE_SIZE } from '../abi.ts';
 import { newExitRecord } from '../exits.ts';
 import type {
   BackingSpec,
-  CoalescedWrite,
   DirtyLog,
-  IoEventfd,
   Machine,
   MappingSpec,
   MemoryRegion,
-  MmioZone,
   Paging,
   VcpuRegs,
   VcpuSetup,
 } from '../machine.ts';
 import { type Life, OBSERVABLES, type Observable } from '../observation.ts';
 import type { Patch } from '../policy.ts';
+import type { Tracepoints } from '../tracepoints.ts';
 import { AddressSpace } from './host/address-space.ts';
 import { compileSeries } from './kvm/fault/fault-path.ts';
 import { LifeRecorder } from './kvm/fault/life.ts';
 import { Mmu } from './kvm/paging/mmu.ts';
 import { Vcpu } from './kvm/vcpu.ts';
-import { type CoreObservation, observe } from './observe.ts';
+import { type CoreCounts, type CoreObservation, countsOf, observe } from './observe.ts';
 import { EV_HOST, Vm } from './vm.ts';
 
 /** What a core machine is made of. */
@@ -72,13 +70,13 @@ export class CoreMachine implements Machine {
   readonly #series: readonly Patch[];
 
   constructor(options: CoreOptions) {
-    const { verdicts } = compileSeries(options.series);
+    const { policy, verdicts } = compileSeries(options.series);
     this.vm = new Vm(verdicts);
     this.#host = new AddressSpace(this.vm);
     this.mmu = new Mmu(this.vm, this.#host, (options.paging ?? 'npt') === 'npt');
     this.#life = new LifeRecorder(options.series, this.vm, options.lives ?? DEFAULT_LIVES);
     this.#series = options.series;
-    this.vcpu = new Vcpu(this.mmu, this.exit, this.#life, {
+    this.vcpu = new Vcpu(this.mmu, this.exit, policy, this.#life, {
       budget: options.budget ?? DEFAULT_BUDGET,
       irqchip: options.irqchip ?? false,
     });
@@ -144,35 +142,13 @@ export class CoreMachine implements Machine {
   }
 
   setUserMemoryRegion(region: MemoryRegion): number {
-    return this.mmu.slots.set(region);
+    const ret = this.mmu.slots.set(region);
+    this.vcpu.trace.to?.setUserMemory(region, ret);
+    return ret;
   }
 
   getDirtyLog(slot: number): DirtyLog {
     return this.mmu.slots.getDirtyLog(slot);
-  }
-
-  registerCoalescedMmio(zone: MmioZone): number {
-    return this.vcpu.ops.bus.registerZone(zone);
-  }
-
-  unregisterCoalescedMmio(zone: MmioZone): number {
-    return this.vcpu.ops.bus.unregisterZone(zone);
-  }
-
-  coalescedMmio(): readonly CoalescedWrite[] {
-    return this.vcpu.ops.bus.drain();
-  }
-
-  assignIoEventfd(spec: IoEventfd): number {
-    return this.vcpu.ops.bus.assignEventfd(spec);
-  }
-
-  deassignIoEventfd(eventfd: number): number {
-    return this.vcpu.ops.bus.deassignEventfd(eventfd);
-  }
-
-  readEventfd(eventfd: number): number {
-    return this.vcpu.ops.bus.readEventfd(eventfd);
   }
 
   setupVcpu(setup: VcpuSetup): void {
@@ -193,6 +169,15 @@ export class CoreMachine implements Machine {
 
   observe(): CoreObservation {
     return observe(this.vcpu, this.#host, this.#series);
+  }
+
+  counts(): CoreCounts {
+    return countsOf(this.vcpu, this.#series);
+  }
+
+  traceTo(to: Tracepoints): void {
+    this.vcpu.trace.to = to;
+    this.vcpu.ops.trace = to;
   }
 
   life(limit: number): readonly Life[] {

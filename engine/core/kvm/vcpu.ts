@@ -17,6 +17,7 @@ import {
 } from '../../exits.ts';
 import { F_APF } from '../../facts.ts';
 import type { VcpuSetup } from '../../machine.ts';
+import type { FaultPolicy } from '../../policy.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
 import { Cpu } from '../x86/cpu/cpu.ts';
@@ -48,7 +49,6 @@ import {
 import { KvmEmulateOps } from './emulate/emulate-ops.ts';
 import { ExceptionQueue } from './emulate/exceptions.ts';
 import { MmioState } from './emulate/mmio.ts';
-import { Fault } from './fault/fault.ts';
 import type { LifeRecorder } from './fault/life.ts';
 import { type FaultingVcpu, PageFaults } from './fault/page-fault.ts';
 import { GuestBus } from './guest-bus.ts';
@@ -57,6 +57,7 @@ import type { Mmu } from './paging/mmu.ts';
 import { ShadowTables } from './paging/shadow.ts';
 import { SoftWalk } from './paging/soft-walk.ts';
 import { Patience } from './patience.ts';
+import { Tracing } from './trace.ts';
 
 /** What a vCPU is made with. */
 export interface VcpuOptions {
@@ -77,30 +78,31 @@ export class Vcpu implements FaultingVcpu {
   readonly mmio = new MmioState();
   readonly exit: ExitRecord;
   readonly life: LifeRecorder;
-  readonly fault = new Fault();
   readonly emulation: Emulation;
   readonly pageFaults: PageFaults;
   readonly shadow: ShadowTables | undefined;
+  readonly trace: Tracing;
   pending = PENDING_NONE;
   readonly #walk: SoftWalk;
   readonly #exceptions = new ExceptionQueue();
   readonly #patience: Patience;
   readonly #irqchip: boolean;
 
-  constructor(mmu: Mmu, exit: ExitRecord, life: LifeRecorder, options: VcpuOptions) {
+  constructor(mmu: Mmu, exit: ExitRecord, policy: FaultPolicy, life: LifeRecorder, options: VcpuOptions) {
     this.mmu = mmu;
     this.exit = exit;
     this.life = life;
     this.#irqchip = options.irqchip;
     this.bus = new GuestBus(mmu.vm, this.regs);
     this.cpu = new Cpu(this.regs, this.bus);
+    this.trace = new Tracing(this.regs, this.bus);
     this.#patience = new Patience(this.cpu, this.regs, options.budget);
     this.#walk = new SoftWalk(mmu);
     this.ops = new KvmEmulateOps(mmu, this.regs, this.mmio, this.#walk);
     this.emulator = new Emulator(this.regs, this.ops);
     this.ops.canUseGpa = () => this.emulator.canUseGpa();
     this.emulation = new Emulation(this);
-    this.pageFaults = new PageFaults(this);
+    this.pageFaults = new PageFaults(this, policy, this.#walk);
     if (!mmu.nested) {
       this.shadow = new ShadowTables(mmu, this.regs, this.#walk);
       this.bus.shadow = this.shadow;
@@ -119,7 +121,6 @@ export class Vcpu implements FaultingVcpu {
   queueException(vector: number, errorCode: number): void {
     this.mmu.vm.count(STEP_INDEX.inject);
     this.#exceptions.queue(vector, errorCode);
-    if (this.life.open) this.life.note('kvm_queue_exception()', `${this.#exceptions.says} for the guest`);
   }
 
   clearExceptionQueue(): void {
@@ -166,14 +167,19 @@ export class Vcpu implements FaultingVcpu {
     if (next >= 0) this.#fillExit();
     const ret = next < 0 ? next : 0;
     if (this.life.open) this.life.exited(exitSays(ret, this.exit));
+    this.trace.to?.kvmUserspaceExit(ret, this.exit.reason);
     this.mmu.vm.record(EV_EXIT, next < 0 ? next : this.exit.reason, this.exit.physAddr, this.exit.len);
     return ret;
   }
 
   #enterGuest(): number {
     this.mmu.vm.count(STEP_INDEX['world-switch']);
-    const why = this.#exceptions.deliver(this.cpu);
-    return why === CPU_OK ? this.cpu.run(this.#patience.left) : why;
+    const { to } = this.trace;
+    to?.kvmEntry(this.regs.rip);
+    const delivered = this.#exceptions.deliver(this.cpu);
+    const why = delivered === CPU_OK ? this.cpu.run(this.#patience.left) : delivered;
+    if (to !== undefined) this.trace.exit(to, why, this.cpu.io, this.isDirect());
+    return why;
   }
 
   #handleExit(why: number): number {
@@ -218,6 +224,7 @@ export class Vcpu implements FaultingVcpu {
     exit.isWrite = !io.isIn;
     const value = this.regs.gpr[2 * RAX]!;
     for (let i = 0; i < 4; i++) exit.data[i] = value >>> (8 * i);
+    this.trace.to?.kvmPio(exit.isWrite, exit.port, exit.len, 1, exit.isWrite ? value >>> 0 : 0);
     this.pending = PENDING_FAST_PIO;
     return EXIT_TO_USER;
   }
@@ -276,6 +283,7 @@ export class Vcpu implements FaultingVcpu {
   #livelock(): number {
     this.exit.reason = KVM_EXIT_INTR;
     if (this.life.open) this.life.note('KVM_RUN', exitSays(-EINTR, this.exit));
+    this.trace.to?.kvmUserspaceExit(-EINTR, KVM_EXIT_INTR);
     this.mmu.vm.record(EV_EXIT, -EINTR, this.regs.rip, 0);
     return -EINTR;
   }

@@ -4,6 +4,7 @@
  */
 import { PAGE_MASK, PAGE_SHIFT } from '../../../abi.ts';
 import { STEP_INDEX } from '../../../steps.ts';
+import type { Tracepoints } from '../../../tracepoints.ts';
 import {
   type EmulateOps,
   X86EMUL_CMPXCHG_FAILED,
@@ -18,7 +19,6 @@ import type { Mmu } from '../paging/mmu.ts';
 import type { SoftWalk } from '../paging/soft-walk.ts';
 import { givesHva, guestFrame } from '../slots/guest-frame.ts';
 import { MMIO_DATA_BYTES, type MmioState } from './mmio.ts';
-import { MmioBus } from './mmio-bus.ts';
 
 const PF_VECTOR = 14;
 const ACCESS = STEP_INDEX['emulate-access'];
@@ -48,6 +48,8 @@ export class KvmEmulateOps implements EmulateOps {
   gpaValue = 0;
   /** Asks the emulator whether the instruction at hand may use it (`emulator_can_use_gpa()`). */
   canUseGpa: () => boolean = () => false;
+  /** kvm_mmio: told of each piece that memory does not take, and of the answers. */
+  trace: Tracepoints | undefined;
   /** kvm_page_track_write(). */
   onGuestWrite: (gfn: number) => void = () => {};
   readonly pio: PioState = {
@@ -58,7 +60,6 @@ export class KvmEmulateOps implements EmulateOps {
     data: new Uint8Array(64),
     answered: false,
   };
-  readonly bus = new MmioBus();
   readonly #mmu: Mmu;
   readonly #regs: Regs;
   readonly #mmio: MmioState;
@@ -142,6 +143,7 @@ export class KvmEmulateOps implements EmulateOps {
     this.#mmu.vm.count(ACCESS);
     if (mmio.readCompleted) {
       for (let i = 0; i < n; i++) this.buf[i] = mmio.data[i]!;
+      this.trace?.kvmMmio('read', n, mmio.firstGpa, this.buf.slice(0, n));
       mmio.readCompleted = false;
       return X86EMUL_CONTINUE;
     }
@@ -188,15 +190,14 @@ export class KvmEmulateOps implements EmulateOps {
     if (!device) {
       if (write ? this.#writePage(gpa, n, at) : this.#readPage(gpa, n, at)) return X86EMUL_CONTINUE;
     }
-    const handled = write && !this.bus.empty ? this.#busWrite(gpa, n, at) : 0;
-    if (handled < n) this.#mmio.add(gpa + handled, n - handled, at + handled);
+    this.trace?.kvmMmio(
+      write ? 'write' : 'unsatisfied-read',
+      n,
+      gpa,
+      this.buf.slice(at, write ? at + n : at),
+    );
+    this.#mmio.add(gpa, n, at);
     return X86EMUL_CONTINUE;
-  }
-
-  /** write_mmio(): is the store handled in the kernel? */
-  #busWrite(gpa: number, n: number, at: number): number {
-    this.#mmu.vm.count(STEP_INDEX['mmio-bus']);
-    return this.bus.write(gpa, this.buf.subarray(at, at + n));
   }
 
   /** emulator_cmpxchg_emulated(). */

@@ -16,11 +16,11 @@ import { EV_EMULATE } from '../../vm.ts';
 import type { Emulator } from '../../x86/emulator/emulator.ts';
 import { EMULATION_FAILED, EMULATION_RESTART, EMULATION_UNSUPPORTED } from '../../x86/ports.ts';
 import type { Regs } from '../../x86/regs.ts';
-import type { Fault } from '../fault/fault.ts';
-import { askFailure, askReexecute, V_FAILURE_SHIFT, V_REEXECUTE } from '../fault/fault-path.ts';
+import { V_FAILURE_SHIFT, V_REEXECUTE } from '../fault/fault-path.ts';
 import type { LifeRecorder } from '../fault/life.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../paging/guest-walk.ts';
 import type { Mmu } from '../paging/mmu.ts';
+import type { Tracing } from '../trace.ts';
 import type { KvmEmulateOps } from './emulate-ops.ts';
 import { UD_VECTOR } from './exceptions.ts';
 import type { MmioState } from './mmio.ts';
@@ -55,8 +55,7 @@ export interface EmulationHost {
   readonly mmio: MmioState;
   readonly exit: ExitRecord;
   readonly life: LifeRecorder;
-  /** The page fault that emulation comes from, if it comes from one. */
-  readonly fault: Fault;
+  readonly trace: Tracing;
   /** PENDING_*. */
   pending: number;
   queueException(vector: number, errorCode: number): void;
@@ -81,8 +80,9 @@ export class Emulation {
   /** `last_retry_eip`, `last_retry_addr`. */
   #lastRetryEip = -1;
   #lastRetryAddress = -1;
-  /** Instructions emulated, guests entered again because that failed, and failures. */
+  /** Instructions emulated, retries, and emulations that failed. */
   emulated = 0;
+  retried = 0;
   reexecuted = 0;
   failed = 0;
   /** Fault words for which reexecute_instruction() asked for a writable page, and how often. */
@@ -94,16 +94,18 @@ export class Emulation {
 
   /** x86_emulate_instruction(): ENTER_GUEST, or EXIT_TO_USER with the exit filled. */
   emulate(address: number, type: number): number {
-    const { emulator, ops, mmu, life } = this.#vcpu;
+    const { emulator, ops, mmu, life, trace } = this.#vcpu;
     const { vm } = mmu;
     if ((type & EMULTYPE_NO_DECODE) === 0) {
       this.#vcpu.clearExceptionQueue();
       ops.gpaAvailable = false;
       vm.count(STEP_INDEX['emulate-decode']);
-      if (emulator.decode() === EMULATION_FAILED) return this.#decodeFailed(address, type);
+      const decoded = emulator.decode();
+      if (trace.to !== undefined) trace.emulate(trace.to, emulator, false);
+      if (decoded === EMULATION_FAILED) return this.#decodeFailed(address, type);
       if ((type & EMULTYPE_TRAP_UD) !== 0 && !emulator.emulateOnUd) return this.#injectUd();
       if (this.#retryInstruction(address, type)) {
-        mmu.taken.retry(this.#vcpu.fault);
+        this.retried++;
         if (life.open)
           life.note('retry_instruction()', 'not a page-table write: let the guest try once more first');
         return ENTER_GUEST;
@@ -230,7 +232,7 @@ export class Emulation {
       const says = again
         ? 'enter the guest again, it may work now'
         : 'entering the guest again would not help';
-      life.decided('reexecute_instruction()', `emulation failed; ${says}`, askReexecute(word));
+      life.decided('reexecute_instruction()', `emulation failed; ${says}`, 'reexecuteInstruction', word);
     }
     if (again) this.reexecuted++;
     this.reexecuteWords.set(word, (this.reexecuteWords.get(word) ?? 0) + 1);
@@ -240,8 +242,9 @@ export class Emulation {
 
   /** handle_emulation_failure(), at CPL 0. */
   #failure(address: number, type: number, where: Place): number {
-    const { mmu, exit, life, regs } = this.#vcpu;
+    const { mmu, exit, life, regs, trace } = this.#vcpu;
     this.failed++;
+    if (trace.to !== undefined) trace.emulate(trace.to, this.#vcpu.emulator, true);
     const gpa = (type & EMULTYPE_PF) !== 0 ? this.#vcpu.faultGpa(address, ACCESS_READ) : -1;
     const word = gpa < 0 ? 0 : mmu.wordOf(Math.floor(gpa / 4096), F_WRITE);
     // Only an access that faulted can leave any other way: the series knows nothing of other failures.
@@ -252,8 +255,7 @@ export class Emulation {
     mmu.vm.record(EV_EMULATE, regs.rip, -1, verdict);
     if (life.open) {
       life.note(where, 'KVM cannot emulate this instruction');
-      if (fault) life.decided('handle_emulation_failure()', FAILURE_SAYS[verdict]!, askFailure(word));
-      else life.note('handle_emulation_failure()', FAILURE_SAYS[verdict]!);
+      life.decided('handle_emulation_failure()', FAILURE_SAYS[verdict]!, 'handleEmulationFailure', word);
     }
     if (verdict === EMULATION_FAILURE_INTERNAL_ERROR) {
       this.#vcpu.queueException(UD_VECTOR, -1);

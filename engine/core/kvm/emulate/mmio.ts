@@ -30,6 +30,8 @@ export class MmioState {
     { gpa: 0, len: 0, offset: 0 },
     { gpa: 0, len: 0, offset: 0 },
   ];
+  /** Where the first piece of the access is. */
+  firstGpa = 0;
   #count = 0;
   #current = 0;
 
@@ -45,6 +47,7 @@ export class MmioState {
 
   /** Queues a piece that memory did not take. */
   add(gpa: number, len: number, offset: number): void {
+    if (this.#count === 0) this.firstGpa = gpa;
     const f = this.#fragments[this.#count++]!;
     f.gpa = gpa;
     f.len = len;
