@@ -12,13 +12,16 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of its path is a file',
 };
 
+/** Why a file could not be read, in our words where we have some. */
+export const whyUnreadable = (error: unknown): string => REASONS[errorCode(error) ?? ''] ?? firstLine(error);
+
 /** The file's text; what begins like gzip is unpacked, whatever it is called. */
 export async function readText(path: string, cwd: string): Promise<string> {
   let bytes: Buffer;
   try {
     bytes = await readFile(resolve(cwd, path));
   } catch (error) {
-    throw new UsageError(`${path}: ${REASONS[errorCode(error) ?? ''] ?? firstLine(error)}`);
+    throw new UsageError(`${path}: ${whyUnreadable(error)}`);
   }
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString('utf8');
   try {
