@@ -9,6 +9,7 @@ import { conform } from './conform.ts';
 import { costs } from './costs.ts';
 import { diff } from './diff.ts';
 import { explain } from './explain.ts';
+import { exportTrace } from './export.ts';
 import { gate } from './gate.ts';
 import { list } from './list.ts';
 import { report } from './report.ts';
@@ -23,6 +24,7 @@ export const commands: readonly AnyCommand[] = [
   series,
   report,
   diff,
+  exportTrace,
   conform,
   bench,
   gate,

@@ -22,8 +22,6 @@ import {
 const EXEMPT: Readonly<Record<string, string>> = {
   'import scenarios/data/recordings.ts':
     'reads the recordings that come with the program: the one place in its room that does',
-  'import reports/testing.ts':
-    'makes the Comparison that the tests go by with the real engine; nothing but tests imports it',
   'pure scenarios/run/runner.ts':
     'lets the event loop go round between two runs, so that Ctrl-C is heard; measures nothing',
 };
@@ -66,9 +64,21 @@ const ROOMS: readonly Room[] = [
   { path: 'engine/', may: [...WORDS, 'engine/profiles/'], pure: true },
   { path: 'strategies/', may: ['strategies/', ...WORDS], typesOnly: ['engine/vmm/'], pure: true },
   {
-    path: 'scenarios/',
-    may: ['scenarios/', ...WORDS, 'engine/vmm/', 'iced-x86', 'zod', 'ml-fcnnls', 'd3-array'],
+    path: 'scenarios/traces/',
+    may: ['scenarios/traces/', ...WORDS, 'engine/vmm/'],
     typesOnly: ['strategies/'],
+    pure: true,
+  },
+  {
+    path: 'scenarios/',
+    may: ['scenarios/', ...WORDS, 'engine/vmm/', 'iced-x86', 'zod', 'ml-fcnnls'],
+    typesOnly: ['strategies/'],
+    pure: true,
+  },
+  {
+    path: 'reports/traces/',
+    may: ['reports/traces/', 'reports/print/', ...WORDS],
+    typesOnly: ['scenarios/traces/'],
     pure: true,
   },
   {
@@ -80,7 +90,6 @@ const ROOMS: readonly Room[] = [
       'vega',
       'vega-lite',
       'csv-stringify/sync',
-      'd3-array',
       'string-width',
       'picocolors',
     ],

@@ -84,8 +84,8 @@ async function follow(path: string): Promise<string> {
 export interface OutputFile {
   /** As the user gave it, for messages. */
   readonly path: string;
-  /** Puts the whole text there at once; readers see the old file or the new one. */
-  readonly write: (text: string) => Promise<void>;
+  /** Puts the whole text there at once; readers see the old file or the new one. Long texts come in pieces. */
+  readonly write: (text: string | AsyncIterable<string>) => Promise<void>;
 }
 
 /**
@@ -116,7 +116,11 @@ export async function openOutput(option: string, path: string, cwd: string): Pro
   }
 }
 
-async function replace(target: string, text: string, mode: number | undefined): Promise<void> {
+async function replace(
+  target: string,
+  text: string | AsyncIterable<string>,
+  mode: number | undefined,
+): Promise<void> {
   await withPart(target, async (part) => {
     await writeFile(part, text, { flag: 'wx' });
     if (mode !== undefined) await chmod(part, mode & 0o777);
