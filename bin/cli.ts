@@ -1,10 +1,10 @@
 /** Arguments to a command to an exit code. Pure but for what the commands do through their `Io`. */
 import yargs, { type Argv } from 'yargs';
 import { visible } from '../reports/print/escape.ts';
+import { suggestion } from '../scenarios/language/nearest.ts';
 import type { AnyCommand } from './command.ts';
 import { commands, defaultCommand } from './commands/index.ts';
 import { complete } from './completion.ts';
-import { suggestion } from './input/mistyped.ts';
 import { type ExitCode, firstLine, INTERNAL_ERROR, type Io, textOf, UsageError } from './io.ts';
 import { version } from './version.ts';
 
@@ -42,7 +42,9 @@ async function parse(argv: readonly string[], io: Io): Promise<ExitCode> {
     .version(version())
     .alias('help', 'h')
     .wrap(Math.min(100, io.columns ?? 80))
-    .epilogue('Exit code: 0 all claims hold, 1 one is broken, 2 usage or bad input, 130 interrupted.')
+    .epilogue(
+      'Exit code: 0 all claims hold, 1 one is broken, 2 bad input or a run without a verdict, 130 interrupted.',
+    )
     .fail((message, error) => {
       // A UsageError comes through as it is; yargs' own complaints are put into our words.
       throw error instanceof Error && error.name !== 'YError' ? error : inOurWords(message, argv);

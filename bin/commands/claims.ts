@@ -1,6 +1,6 @@
 /** `compare claims`: what the people of the thread said, tried. */
 import { defineCommand } from '../command.ts';
-import { RUN_OPTIONS } from '../run/selection.ts';
+import { RUN_OPTIONS } from '../run/plan.ts';
 import { tryThread } from '../run/try-thread.ts';
 
 /** The `claims` command. */

@@ -1,12 +1,13 @@
 /** `compare`: run scenarios under strategies and print, write or draw the Comparison. */
 
-import { brokenClaims, type Comparison } from '../../scenarios/run/comparison.ts';
+import { visible } from '../../reports/print/escape.ts';
+import { brokenClaims, type Comparison, type Fate } from '../../scenarios/run/comparison.ts';
 import { defineCommand } from '../command.ts';
 import type { ExitCode, Io } from '../io.ts';
 import { openFolder, openOutput } from '../output/output.ts';
 import { FORMATS, render } from '../output/render.ts';
-import { runComparison } from '../run/run-comparison.ts';
-import { RUN_OPTIONS, select } from '../run/selection.ts';
+import { planOf, RUN_OPTIONS } from '../run/plan.ts';
+import { makeReady } from '../run/run-comparison.ts';
 import { tryThread } from '../run/try-thread.ts';
 
 const REPORT_FILES = ['report.html', 'comparison.json', 'comparison.csv'] as const;
@@ -37,11 +38,12 @@ export const compare = defineCommand({
   ],
   async run(args, io) {
     // Everything that can be wrong is found before the first guest starts.
-    const selection = await select(args, io);
+    const plan = await planOf(args, !args['no-timing'], io);
+    const ready = await makeReady(plan, io);
     const file = args.out === undefined ? undefined : await openOutput('--out', args.out, io.cwd);
     const folder =
       args.report === undefined ? undefined : await openFolder('--report', args.report, io.cwd, REPORT_FILES);
-    const comparison = await runComparison({ ...selection, timing: !args['no-timing'] }, io);
+    const comparison = await ready.run();
     // The claims of the thread belong to the whole picture, so a part of it does without them.
     const whole = !args.scenario && !args.strategy && !io.signal.aborted;
     const thread =
@@ -60,21 +62,26 @@ export const compare = defineCommand({
   },
 });
 
-/**
- * 130 when Ctrl-C cut it short, 2 when a guest used what Faultline does not know, 1 when a claim is broken, else 0.
- */
+/** Fates that are no verdict: what was asked could not be compared. */
+const NO_VERDICT = ['unsupported', 'timed-out', 'out-of-memory'] as const satisfies readonly Fate[];
+
+/** 130 when Ctrl-C cut it short, 2 when a run came to no verdict, 1 when a claim is broken, else 0. */
 export function verdictCode(comparison: Comparison, io: Io): ExitCode {
   if (comparison.interrupted) {
     const all = comparison.scenarios.length * comparison.strategies.length;
     io.err(`${io.name}: interrupted: ${comparison.runs.length} of ${all} runs were finished\n`);
     return 130;
   }
-  const [unknown, ...more] = comparison.runs.filter((r) => r.fate === 'unsupported');
-  if (unknown !== undefined) {
-    const where = `${unknown.scenario} under ${unknown.strategy}`;
-    const others = more.length > 0 ? ` (and ${more.length} runs more)` : '';
-    io.err(`${io.name}: ${where}${others}: not supported: ${unknown.detail}\n`);
-    return 2;
+  const open = NO_VERDICT.flatMap((fate) => {
+    const [first, ...more] = comparison.runs.filter((r) => r.fate === fate);
+    return first === undefined ? [] : [{ first, more }];
+  });
+  for (const { first, more } of open) {
+    const where = `${first.scenario} under ${first.strategy}`;
+    const others = more.length > 0 ? ` (and ${more.length} ${more.length === 1 ? 'run' : 'runs'} more)` : '';
+    const word = first.fate === 'unsupported' ? 'not supported' : first.fate.replaceAll('-', ' ');
+    io.err(`${io.name}: ${visible(where)}${others}: ${word}: ${visible(first.detail)}\n`);
   }
+  if (open.length > 0) return 2;
   return brokenClaims(comparison).length > 0 ? 1 : 0;
 }

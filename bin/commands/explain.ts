@@ -2,8 +2,8 @@
 import { findRun } from '../../scenarios/run/comparison.ts';
 import { defineCommand } from '../command.ts';
 import { UsageError } from '../io.ts';
+import { planOf, RUN_OPTIONS } from '../run/plan.ts';
 import { runComparison } from '../run/run-comparison.ts';
-import { RUN_OPTIONS, select } from '../run/selection.ts';
 import { verdictCode } from './compare.ts';
 
 const one = { type: 'string', requiresArg: true, demandOption: true } as const;
@@ -21,8 +21,8 @@ export const explain = defineCommand({
     ['$0 explain --scenario rom-write --strategy readonly-memslot', 'where the store goes, step by step'],
   ],
   async run(args, io) {
-    const selection = await select({ ...args, scenario: [args.scenario], strategy: [args.strategy] }, io);
-    const comparison = await runComparison({ ...selection, timing: false }, io);
+    const chosen = { ...args, scenario: [args.scenario], strategy: [args.strategy] };
+    const comparison = await runComparison(await planOf(chosen, false, io), io);
     const [scenario, strategy] = [comparison.scenarios[0], comparison.strategies[0]];
     const run = findRun(comparison, scenario?.name ?? '', strategy?.name ?? '');
     if (!run || !scenario || !strategy) {

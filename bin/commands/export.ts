@@ -3,7 +3,7 @@ import { PERF_EVENTS, PERF_KEYS } from '../../reports/traces/perf-kvm.ts';
 import { defineCommand } from '../command.ts';
 import { type ExitCode, type Io, UsageError } from '../io.ts';
 import { openOutput } from '../output/output.ts';
-import { RUN_OPTIONS, select } from '../run/selection.ts';
+import { planOf, RUN_OPTIONS } from '../run/plan.ts';
 
 const one = { type: 'string', requiresArg: true } as const;
 
@@ -59,8 +59,8 @@ export const exportTrace = defineCommand({
     const { traceEvents, describeReading } = await import('../traces/trace-events.ts');
     const out = args.out === undefined ? undefined : await openOutput('--out', args.out, io.cwd);
     if (files.length === 0) {
-      const selection = await select({ ...args, scenario: [scenario], strategy: [strategy] }, io);
-      return deliver(exporter.pieces(runEvents(selection, io), `${scenario} under ${strategy}`), out, io);
+      const plan = await planOf({ ...args, scenario: [scenario], strategy: [strategy] }, false, io);
+      return deliver(exporter.pieces(runEvents(plan, io), `${scenario} under ${strategy}`), out, io);
     }
     const reading = traceEvents(files, io);
     const code = await deliver(exporter.pieces(reading.events, files.join(', ')), out, io);

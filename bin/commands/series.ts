@@ -1,9 +1,8 @@
 /** `compare series`: what each version of the read-only memslot series changes, and each patch left out of it. */
 import type { Comparison } from '../../scenarios/run/comparison.ts';
-import type { Strategy } from '../../strategies/index.ts';
 import { defineCommand } from '../command.ts';
+import { commandLine, type Plan, planOf, RUN_OPTIONS } from '../run/plan.ts';
 import { runComparison } from '../run/run-comparison.ts';
-import { commandLine, RUN_OPTIONS, select } from '../run/selection.ts';
 import { verdictCode } from './compare.ts';
 
 const MERGED = 'readonly-memslot';
@@ -23,6 +22,9 @@ export const series = defineCommand({
     paging: RUN_OPTIONS.paging,
     param: RUN_OPTIONS.param,
     seed: RUN_OPTIONS.seed,
+    jobs: RUN_OPTIONS.jobs,
+    timeout: RUN_OPTIONS.timeout,
+    memory: RUN_OPTIONS.memory,
     format: { choices: ['text', 'json'], default: 'text', requiresArg: true, describe: 'How to print it' },
   },
   async run(args, io) {
@@ -30,9 +32,8 @@ export const series = defineCommand({
     const command = commandLine(args).replace('compare', 'compare series');
     const runs: Comparison[] = [];
     for (const names of [[...VERSIONS, MERGED], [OVER_READONLY]]) {
-      const chosen = await select({ ...args, strategy: names }, io);
-      const strategies = await withAblations(chosen.strategies);
-      runs.push(await runComparison({ ...chosen, strategies, command, timing: false }, io));
+      const plan = await planOf({ ...args, strategy: names }, false, io);
+      runs.push(await runComparison({ ...plan, strategies: await withAblations(names), command }, io));
     }
     const [versions, readonly] = runs.map((c, i) => seriesGrid(c, i === 0 ? MERGED : OVER_READONLY));
     if (versions === undefined || readonly === undefined) throw new Error('unreachable');
@@ -51,12 +52,9 @@ export const series = defineCommand({
 });
 
 /** The strategies, and the last of them once more for each of its patches, without it. */
-async function withAblations(strategies: readonly Strategy[]): Promise<readonly Strategy[]> {
-  const { withPatches } = await import('../../strategies/index.ts');
-  const whole = strategies.at(-1);
-  const cut = (whole?.series ?? []).flatMap((patch) => {
-    const result = whole && withPatches(whole, [], [patch.name]);
-    return result === undefined || 'error' in result ? [] : [result.strategy];
-  });
-  return [...strategies, ...cut];
+async function withAblations(names: readonly string[]): Promise<NonNullable<Plan['strategies']>> {
+  const { findStrategy } = await import('../../strategies/index.ts');
+  const last = names.at(-1) ?? '';
+  const cut = (findStrategy(last)?.series ?? []).map((patch) => ({ word: last, without: patch.name }));
+  return [...names.map((word) => ({ word })), ...cut];
 }

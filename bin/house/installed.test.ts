@@ -1,47 +1,24 @@
 /** The program as it is installed: built, run as a process from another folder, into pipes that close. */
-import { execFile, spawn } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { builtProgram, type Ended, execute } from './built.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Built apart from `dist`, so that a test never runs what somebody built yesterday; packages are found upwards. */
-const BUILD = join(ROOT, 'node_modules/.faultline-test');
-const PROGRAM = join(BUILD, 'dist/bin/compare.js');
 
+let program: string;
 let folder: string;
 beforeAll(async () => {
-  await mkdir(BUILD, { recursive: true });
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  // Types are `npm run check`'s business; what matters here is that something was built.
-  await execute(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', join(BUILD, 'dist')]);
-  const finished = await execute(process.execPath, ['bin/finish-build.mjs', join(BUILD, 'dist/')]);
-  expect(finished.err).toBe('');
-  await copyFile(join(ROOT, 'package.json'), join(BUILD, 'package.json'));
+  program = await builtProgram();
   folder = await mkdtemp(join(tmpdir(), 'faultline-'));
 });
-afterAll(async () => {
-  await rm(folder, { recursive: true, force: true });
-  await rm(BUILD, { recursive: true, force: true });
-});
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function execute(file: string, args: readonly string[], cwd = ROOT): Promise<Ended> {
-  return new Promise((resolve) => {
-    const child = execFile(file, args, { cwd, maxBuffer: 2 ** 28 }, (_error, out, err) =>
-      resolve({ code: child.exitCode, out, err }),
-    );
-  });
-}
-
-const compare = (...args: string[]): Promise<Ended> => execute(process.execPath, [PROGRAM, ...args], folder);
+const compare = (...args: string[]): Promise<Ended> =>
+  execute(process.execPath, [program, ...args], { cwd: folder });
 
 describe('from another folder', () => {
   test('help, version and a name that is not there', async () => {
@@ -89,7 +66,7 @@ describe('a process among others', () => {
   test('a reader that goes away is no error', async () => {
     const child = spawn(
       process.execPath,
-      [PROGRAM, '--no-timing', '--scenario', 'rom-write', '--format', 'json'],
+      [program, '--no-timing', '--scenario', 'rom-write', '--format', 'json'],
       {
         cwd: folder,
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -104,19 +81,47 @@ describe('a process among others', () => {
     expect(err).toBe('');
   });
 
-  test('Ctrl-C prints what is finished and exits with 130', async () => {
-    const child = spawn(process.execPath, [PROGRAM, '--format', 'json'], { cwd: folder });
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s prints what is finished', async (signal) => {
+    // The module says when it is being run, so that nothing depends on how fast this machine is.
+    await writeFile(join(folder, 'chatty.mjs'), CHATTY);
+    const child = spawn(
+      process.execPath,
+      [
+        program,
+        '--scenario',
+        './chatty.mjs',
+        '--timeout',
+        '600',
+        '--jobs',
+        '2',
+        '--no-timing',
+        '--format',
+        'json',
+      ],
+      { cwd: folder },
+    );
     const texts = { out: '', err: '' };
     child.stdout.on('data', (chunk) => {
       texts.out += chunk;
     });
     child.stderr.on('data', (chunk) => {
       texts.err += chunk;
+      if (!child.killed && texts.err.includes('| endless')) child.kill(signal);
     });
-    setTimeout(() => child.kill('SIGINT'), 900);
     const code = await new Promise((resolve) => child.on('close', resolve));
-    expect(code).toBe(130);
-    expect(JSON.parse(texts.out).interrupted).toBe(true);
-    expect(texts.err).toMatch(/^compare: interrupted: \d+ of \d+ runs were finished\n$/);
+    expect(code).toBe(signal === 'SIGINT' ? 130 : 143);
+    const { interrupted, runs } = JSON.parse(texts.out);
+    expect(interrupted).toBe(true);
+    expect(runs.length).toBeGreaterThan(0);
+    expect(texts.err).toMatch(/\ncompare: interrupted: \d+ of \d+ runs were finished\n$/);
   });
 });
+
+/** A scenario whose VMM never comes back from the fifth run on, and says so. */
+const CHATTY = `import { rom } from 'faultline/scenarios';
+let runs = 0;
+export default {
+  name: 'chatty', asks: 'Does it end?', operation: 'halt', source: 'test', memory: { bios: rom(0xf0000, 0x1000) },
+  before() { if (++runs > 2) for (console.log('endless'); ; ); },
+  guest(g) { g.halt(); }, operations: () => 0,
+};`;

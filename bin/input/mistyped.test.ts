@@ -1,6 +1,7 @@
 /** Names a user may have mistyped. */
 import { describe, expect, test } from 'vitest';
-import { byName, editDistance, nearest } from './mistyped.ts';
+import { editDistance, nearest } from '../../scenarios/language/nearest.ts';
+import { byName } from './mistyped.ts';
 
 describe('editDistance', () => {
   test('counts inserts, deletes, replacements and swaps', () => {

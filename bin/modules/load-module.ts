@@ -5,10 +5,8 @@ import { register } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { errorCode, firstLine, UsageError } from '../io.ts';
-
-/** A path rather than a name: it has a slash in it or ends like a module. */
-export const isPath = (word: string): boolean => /[/\\]/.test(word) || /\.[cm]?[jt]s$/.test(word);
+import { errorCode, kindAndLine, UsageError } from '../io.ts';
+import { changedBuiltin } from './intrinsics.ts';
 
 /** Imports the module and returns what it exports as default, or under `named`. */
 export async function loadModule(option: string, path: string, cwd: string, named: string): Promise<unknown> {
@@ -25,8 +23,13 @@ export async function loadModule(option: string, path: string, cwd: string, name
     if (errorCode(error) === 'ERR_UNKNOWN_FILE_EXTENSION') {
       throw refuse('this Node does not load such files; write plain JavaScript (.mjs)');
     }
-    const kind = error instanceof Error ? error.name : 'it threw';
-    throw refuse(`cannot be loaded: ${kind}: ${firstLine(error)}${await syntaxLine(file, error)}`);
+    throw refuse(`cannot be loaded: ${kindAndLine(error)}${await syntaxLine(file, error)}`);
+  }
+  const changed = changedBuiltin();
+  if (changed !== undefined) {
+    throw refuse(
+      `it changes ${changed}, which everything here relies on; a module has to leave what is built in alone`,
+    );
   }
   const value = module.default ?? module[named];
   if (value === undefined) throw refuse(`it exports no ${named}; write: export default { name: …, … }`);

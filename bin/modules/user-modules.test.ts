@@ -3,8 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PATCHES } from '../../strategies/index.ts';
-import { loadScenario, loadStrategy } from './user-modules.ts';
+import { SCENARIOS } from '../../scenarios/index.ts';
+import { PATCHES, STRATEGIES } from '../../strategies/index.ts';
+import * as modules from './user-modules.ts';
+
+const loadScenario = (path: string, cwd: string) => modules.loadScenario(path, cwd, SCENARIOS);
+const loadStrategy = (path: string, cwd: string, patches: typeof PATCHES) =>
+  modules.loadStrategy(path, cwd, patches, STRATEGIES);
 
 let folder: string;
 beforeAll(async () => {

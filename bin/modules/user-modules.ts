@@ -1,27 +1,63 @@
 /** A user's own strategy or scenario: loaded, and asked everything that can be asked before anything runs. */
 import type { Patch } from '../../engine/policy.ts';
 import { type Checked, checkScenario, checkStrategy } from '../../scenarios/language/modules.ts';
+import { suggestion } from '../../scenarios/language/nearest.ts';
 import type { Scenario } from '../../scenarios/language/scenario.ts';
 import type { Strategy } from '../../strategies/strategy.ts';
-import { suggestion } from '../input/mistyped.ts';
-import { UsageError } from '../io.ts';
+import { kindAndLine, UsageError } from '../io.ts';
 import { loadModule } from './load-module.ts';
 import { checkPatch, checkSeries } from './user-patch.ts';
 
-/** The scenario in a module. */
-export async function loadScenario(path: string, cwd: string): Promise<Scenario> {
+/** A thing with a name that comes along: a user's own needs another. */
+type Named = { readonly name: string };
+
+/** The scenario in a module; `ours` are those that come along. */
+export async function loadScenario(path: string, cwd: string, ours: readonly Named[]): Promise<Scenario> {
   const where = `--scenario ${path}`;
-  return unwrap(checkScenario(await loadModule('--scenario', path, cwd, 'scenario'), where));
+  const value = await loadModule('--scenario', path, cwd, 'scenario');
+  return guarded(where, () => {
+    const scenario = unwrap(checkScenario(value, where));
+    ownName('scenario', scenario, ours, where);
+    return scenario;
+  });
 }
 
-/** The strategy in a module; its series may name patches that come with the program. */
-export async function loadStrategy(path: string, cwd: string, patches: readonly Patch[]): Promise<Strategy> {
+/** The strategy in a module; its series may name patches that come along. */
+export async function loadStrategy(
+  path: string,
+  cwd: string,
+  patches: readonly Patch[],
+  ours: readonly Named[],
+): Promise<Strategy> {
   const where = `--strategy ${path}`;
-  const value = named(await loadModule('--strategy', path, cwd, 'strategy'), patches, where);
-  const strategy = unwrap(checkStrategy(value, where));
-  for (const patch of strategy.series) checkPatch(patch, where);
-  checkSeries(strategy.series, where);
-  return strategy;
+  const value = await loadModule('--strategy', path, cwd, 'strategy');
+  return guarded(where, () => {
+    const strategy = unwrap(checkStrategy(named(value, patches, where), where));
+    ownName('strategy', strategy, ours, where);
+    for (const patch of strategy.series) {
+      if (patches.includes(patch)) continue;
+      ownName('patch', patch, patches, where);
+      checkPatch(patch, where);
+    }
+    checkSeries(strategy.series, where);
+    return strategy;
+  });
+}
+
+/** What reading a module's object throws (a getter, a proxy) is the module's mistake. */
+function guarded<T>(where: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`${where}: reading what it exports failed: ${kindAndLine(error)}`);
+  }
+}
+
+/** Claims, reports and `--with` go by the name, so that two things must not share one. */
+function ownName(what: string, { name }: Named, ours: readonly Named[], where: string): void {
+  if (!ours.some((o) => o.name === name)) return;
+  throw new UsageError(`${where}: there is a ${what} called '${name}' already; choose another name`);
 }
 
 function unwrap<T>(checked: Checked<T>): T {

@@ -1,48 +1,58 @@
-/** One invocation of the runner, with what it may not have of its own: engine, clock, progress, version, Ctrl-C. */
+/**
+ * Runs a plan: here when it is small and all our own, and else in worker processes, where a run that does not end, or
+ * takes all memory, is ended, and the others are kept.
+ */
 import { AGREEMENT } from '../../scenarios/conform/agreement.ts';
 import type { Comparison } from '../../scenarios/run/comparison.ts';
-import type { Progress as Done } from '../../scenarios/run/runner.ts';
-import { firstLine, type Io, UsageError } from '../io.ts';
+import type { Prepared } from '../../scenarios/run/runner.ts';
+import type { Io } from '../io.ts';
 import { createProgress } from '../output/progress.ts';
-import { version } from '../version.ts';
-import type { Selection } from './selection.ts';
+import { hasWorkers } from '../pool/pool.ts';
+import { modulesOf, type Plan } from './plan.ts';
 
-/** What is to be run, and how. */
-export interface Invocation extends Selection {
-  /** Measure this machine's nanoseconds as well. */
-  readonly timing: boolean;
+/** A plan that has been found to be right, and can be run once. */
+export interface Ready {
+  readonly run: () => Promise<Comparison>;
+  /** Ends what is still running; needed only when `run` is not called. */
+  readonly close: () => void;
 }
 
-/** Runs every scenario under every strategy; what Ctrl-C leaves is a Comparison too. */
-export async function runComparison(what: Invocation, io: Io): Promise<Comparison> {
-  const { modules, timing, ...selection } = what;
-  const [{ createCoreMachine }, { compare }] = await Promise.all([
-    import('../../engine/core/core-machine.ts'),
-    import('../../scenarios/run/runner.ts'),
-  ]);
-  const cells = selection.scenarios.length * selection.strategies.length;
-  const measure = timing ? (await import('./measure.ts')).createMeasure(cells) : undefined;
+/** Runs that this process does itself: all our own, short, and over before a second process would have started. */
+const SMALL = 24;
+
+function isSmall({ scenarios, strategies, params, ...plan }: Plan): boolean {
+  const runs = (scenarios?.length ?? SMALL) * (strategies?.length ?? SMALL / 2);
+  return (
+    runs <= SMALL && modulesOf({ ...plan, params, scenarios, strategies }).length === 0 && noneOf(params)
+  );
+}
+
+const noneOf = (params: object): boolean => Object.keys(params).length === 0;
+
+/** Looks everything up and loads every module; whatever is wrong with the input is found here. */
+export async function makeReady(plan: Plan, io: Io, where?: 'here'): Promise<Ready> {
+  if (hasWorkers() && where !== 'here' && !isSmall(plan)) {
+    return (await import('./run-in-workers.ts')).readyWorkers(plan, io);
+  }
+  const { prepare } = await import('./prepare.ts');
+  const prepared = await prepare(plan);
+  return { run: () => runHere(prepared, io), close: () => {} };
+}
+
+/** Makes ready and runs. */
+export async function runComparison(plan: Plan, io: Io, where?: 'here'): Promise<Comparison> {
+  return (await makeReady(plan, io, where)).run();
+}
+
+/** Runs everything in this process; what Ctrl-C leaves is a Comparison too. */
+async function runHere(prepared: Prepared, io: Io): Promise<Comparison> {
+  const { runPrepared } = await import('../../scenarios/run/runner.ts');
   const line = createProgress(io);
-  let at: Done | undefined;
   try {
-    const comparison = await compare({
-      ...selection,
-      version: version(),
-      createMachine: createCoreMachine,
-      signal: io.signal,
-      onProgress: (done) => {
-        at = done;
-        line.show(`${done.done}/${done.total} ${done.scenario} under ${done.strategy}`);
-      },
-      ...(measure ? { measure } : {}),
-    });
+    const comparison = await runPrepared(prepared, io.signal, ({ done, total, scenario, strategy }) =>
+      line.show(`${done}/${total} ${scenario} under ${strategy}`),
+    );
     return { ...comparison, conformance: AGREEMENT };
-  } catch (error) {
-    // Guest trouble is a fate. What is thrown is our mistake, unless a module of the user's took part.
-    if (modules.length === 0) throw error;
-    const kind = error instanceof Error ? `${error.name}: ` : '';
-    const where = at === undefined ? '' : `, at ${at.scenario} under ${at.strategy}`;
-    throw new UsageError(`${modules.join(', ')}: failed when it was run${where}: ${kind}${firstLine(error)}`);
   } finally {
     line.clear();
   }

@@ -4,8 +4,8 @@ import type { Trial } from '../../scenarios/readonly-memory/thread.ts';
 import { brokenClaims, type Comparison } from '../../scenarios/run/comparison.ts';
 import type { Io } from '../io.ts';
 import { createProgress } from '../output/progress.ts';
+import { planOf, RUN_OPTIONS } from './plan.ts';
 import { runComparison } from './run-comparison.ts';
-import { RUN_OPTIONS, select } from './selection.ts';
 
 /** What came of it. */
 export interface ThreadTried {
@@ -47,5 +47,5 @@ async function runTrial(trial: Trial, seed: number, io: Io): Promise<Comparison>
     param: Object.entries(trial.params ?? {}).map(([k, v]) => `${k}=${v}`),
     seed,
   };
-  return runComparison({ ...(await select(args, io)), timing: false }, io);
+  return runComparison(await planOf(args, false, io), io, 'here');
 }

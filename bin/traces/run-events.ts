@@ -4,25 +4,24 @@ import { setImmediate } from 'node:timers/promises';
 import { createCoreMachine } from '../../engine/core/core-machine.ts';
 import { driveLooking } from '../../scenarios/run/drive.ts';
 import { bootProgram, budgetOf, exitsMaxOf, prepareProgram } from '../../scenarios/run/run.ts';
-import { paramsFor } from '../../scenarios/run/runner.ts';
 import type { TraceEvent } from '../../scenarios/traces/read/trace-event.ts';
 import { RunRecorder } from '../../scenarios/traces/record.ts';
 import { type Io, UsageError } from '../io.ts';
-import type { Selection } from '../run/selection.ts';
+import type { Plan } from '../run/plan.ts';
+import { choose } from '../run/prepare.ts';
 
 /** Events of a run that may be kept before they are handed on: those between two looks at the world. */
 type Batch = TraceEvent[];
 
-/** Runs the one scenario of a selection under its one strategy and hands on what its machine tells. */
-export async function* runEvents(selection: Selection, io: Io): AsyncGenerator<readonly TraceEvent[]> {
-  const { params, paging, seed, profile } = selection;
-  const [scenario] = selection.scenarios;
-  const [strategy] = selection.strategies;
+/** Runs the one scenario of a plan under its one strategy and hands on what its machine tells. */
+export async function* runEvents(plan: Plan, io: Io): AsyncGenerator<readonly TraceEvent[]> {
+  const { paging, seed, profile } = plan;
+  const chosen = await choose(plan);
+  const [scenario] = chosen.scenarios;
+  const [strategy] = chosen.strategies;
   if (scenario === undefined || strategy === undefined)
     throw new UsageError('export needs one scenario and one strategy');
-  const resolved = paramsFor([scenario], params);
-  if ('error' in resolved) throw new UsageError(`--param: ${resolved.error}`);
-  const program = prepareProgram(scenario, resolved.params.get(scenario.name) ?? {}, seed);
+  const program = prepareProgram(scenario, chosen.params.get(scenario.name) ?? {}, seed);
   const machine = createCoreMachine({ series: strategy.series, paging, budget: budgetOf(program), lives: 0 });
   let batch: Batch = [];
   new RunRecorder(machine, profile, 'faultline', (event) => batch.push(event));

@@ -52,6 +52,8 @@ function paints(color: boolean): Paint {
     livelock: pc.magenta,
     'gave-up': pc.yellow,
     unsupported: pc.yellow,
+    'timed-out': pc.yellow,
+    'out-of-memory': pc.yellow,
     refused: pc.yellow,
     corrupt: pc.yellow,
   };

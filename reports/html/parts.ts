@@ -52,6 +52,8 @@ const ICONS: Readonly<Record<Fate, string>> = {
   unsupported: 'M5 5a3 3 0 1 1 3.5 3.5V10M8.5 13v.2',
   shutdown: 'M8 1v7M4 3.5a6 6 0 1 0 8 0',
   refused: 'M8 1.5a6.5 6.5 0 1 0 .1 0zM4 8h8',
+  'timed-out': 'M4 2h8M4 14h8M5 2l6 12M11 2L5 14',
+  'out-of-memory': 'M3 3h10v10H3zM3 6.5h10M3 10h10',
   corrupt: 'M3 6h10M3 10h10M11 2L5 14',
 };
 

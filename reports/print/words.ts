@@ -53,6 +53,20 @@ export const FATE_WORDS: Readonly<Record<Fate, FateWords>> = {
   },
   shutdown: { icon: '▼', word: 'shutdown', code: 'SHU', crash: true, says: 'triple fault: VM shut down' },
   refused: { icon: '–', word: 'refused', code: 'REF', crash: false, says: 'a call of the VMM was refused' },
+  'timed-out': {
+    icon: '⧖',
+    word: 'timed out',
+    code: 'T/O',
+    crash: false,
+    says: 'ended at its deadline: no verdict',
+  },
+  'out-of-memory': {
+    icon: '▤',
+    word: 'out of memory',
+    code: 'OOM',
+    crash: false,
+    says: 'ended for the memory it took: no verdict',
+  },
   corrupt: { icon: '≠', word: 'corrupt', code: 'COR', crash: false, says: 'ROM changed, or was read wrong' },
 };
 

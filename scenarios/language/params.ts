@@ -62,7 +62,7 @@ export function resolveParams(specs: ParamSpecs, given: Readonly<Record<string, 
   const values: Record<string, number | string> = {};
   for (const [name, spec] of Object.entries(specs)) values[name] = spec.default;
   for (const [name, raw] of Object.entries(given)) {
-    const spec = specs[name];
+    const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (spec === undefined) return { error: `unknown parameter '${name}' (known: ${knownParams(specs)})` };
     const value = readParam(spec, String(raw));
     if (value === undefined) return { error: `parameter ${name}=${raw}: ${expected(spec)}` };

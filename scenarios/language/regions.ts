@@ -41,16 +41,24 @@ export const LOW_RAM: Region = ram(0, 0x1_0000);
 /** The name `LOW_RAM` goes by; a scenario cannot declare it. */
 export const LOW = 'low';
 
+/** Memory a scenario's guest may have, in bytes: each ROM is held four times while it is looked at. */
+const MEMORY_MAX = 2 ** 28;
+
 /** What is wrong with a scenario's memory, in one sentence, or undefined. */
 export function checkMemory(memory: Memory): string | undefined {
   const all = Object.entries({ [LOW]: LOW_RAM, ...memory });
   if (memory[LOW] !== undefined) return `region name '${LOW}' is taken: every guest has it`;
+  let memoryBytes = 0;
   for (const [name, r] of all) {
     const aligned = (n: number): boolean => Number.isSafeInteger(n) && n >= 0 && n % PAGE_SIZE === 0;
     if (!aligned(r.at) || !aligned(r.bytes) || r.bytes === 0) {
       return `region '${name}' is not made of whole pages (at ${hex(r.at)}, ${r.bytes} bytes)`;
     }
+    if (r.kind !== 'hole' && r.kind !== 'device') memoryBytes += r.bytes;
     if (r.at + r.bytes > 2 ** 32) return `region '${name}' ends above 4 GiB`;
+  }
+  if (memoryBytes > MEMORY_MAX) {
+    return `its regions hold ${Math.ceil(memoryBytes / 2 ** 20)} MiB of memory; the limit is ${MEMORY_MAX / 2 ** 20} MiB`;
   }
   const sorted = all.toSorted(([, a], [, b]) => a.at - b.at);
   for (const [i, [name, r]] of sorted.entries()) {

@@ -63,6 +63,8 @@ export function because(seen: Seen): string {
     case 'livelock':
       return becauseLivelock(seen);
     case 'gave-up':
+    case 'timed-out':
+    case 'out-of-memory':
       return `${seen.detail}: whether it would have ended is not known.`;
     case 'unsupported':
       return 'Faultline does not know this instruction: nothing follows from this run about guest, kernel or strategy.';

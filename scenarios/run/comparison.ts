@@ -31,6 +31,10 @@ export const FATES = [
   'refused',
   /** The guest finished, but the ROM's bytes changed, or the guest read wrong ones. */
   'corrupt',
+  /** The run was ended from outside at its deadline: nobody knows how it ends. */
+  'timed-out',
+  /** The run was ended from outside for the memory it took. */
+  'out-of-memory',
 ] as const;
 export type Fate = (typeof FATES)[number];
 

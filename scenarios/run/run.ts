@@ -7,6 +7,7 @@ import type { Strategy } from '../../strategies/strategy.ts';
 import { checkClaims, predictionsOf } from '../language/claims.ts';
 import { CODE_AT, Guest } from '../language/guest.ts';
 import type { AnyParams } from '../language/params.ts';
+import { refusePromise } from '../language/promise.ts';
 import { randomBytes } from '../language/random.ts';
 import { LOW, LOW_RAM } from '../language/regions.ts';
 import type { Expected, Scenario } from '../language/scenario.ts';
@@ -36,7 +37,7 @@ export function prepareProgram(scenario: Scenario, params: AnyParams, seed: numb
     places[name] = placeOf(name, region, params, seed);
   }
   const guest = new Guest(scenario.mode ?? 'prot32', Object.keys(scenario.actions ?? {}));
-  scenario.guest(guest, places, params);
+  refusePromise('guest()', scenario.guest(guest, places, params));
   return { scenario, params, places, code: guest.bytes() };
 }
 
@@ -52,7 +53,7 @@ export function bootProgram(program: Program, strategy: Strategy, machine: Machi
   const { scenario, params } = program;
   const vmm = new Vmm(machine, strategy, Object.values(program.places), params);
   vmm.poke(LOW, CODE_AT, program.code);
-  scenario.before?.(vmm, params);
+  refusePromise(`scenario ${scenario.name}: before()`, scenario.before?.(vmm, params));
   machine.setupVcpu({
     mode: scenario.mode ?? 'prot32',
     regs: { rip: CODE_AT, rsp: STACK_TOP },
@@ -93,7 +94,8 @@ export async function runProgram(
   const observed = { ...faultCounts(observation.faults), ...vmm.notes, ...scenario.observe?.(vmm, regs) };
   const finding = scenario.finding?.(observed);
   // A run that Faultline itself could not follow bears nobody out.
-  const row = fate === 'unsupported' ? undefined : scenario.claims?.({ params, paging })?.[strategy.name];
+  const rows = fate === 'unsupported' ? {} : (scenario.claims?.({ params, paging }) ?? {});
+  const row = Object.hasOwn(rows, strategy.name) ? rows[strategy.name] : undefined;
   const steps = stepsSince(observation.steps, booted);
   const told = machine.observes.has('life') ? machine.life(LIFE_MAX) : undefined;
   return {
@@ -155,7 +157,8 @@ function judge(
   return wrong === undefined ? ending : { fate: 'corrupt', detail: `the guest finished with ${wrong}` };
 }
 
-const REGISTER_ORDER: readonly string[] = ['eax', 'ecx', 'edx', 'ebx', 'esp', 'ebp', 'esi', 'edi'];
+/** Registers a scenario may expect something of, as `VcpuRegs` orders them. */
+export const REGISTER_ORDER: readonly string[] = ['eax', 'ecx', 'edx', 'ebx', 'esp', 'ebp', 'esi', 'edi'];
 
 function firstWrong(expected: Expected, regs: VcpuRegs): string | undefined {
   for (const [name, value] of Object.entries(expected)) {

@@ -83,7 +83,7 @@ export function paramsFor(
   given: Readonly<Record<string, string | number>>,
 ): ScenarioParams {
   for (const name of Object.keys(given)) {
-    if (!scenarios.some((s) => s.params !== undefined && name in s.params)) {
+    if (!scenarios.some((s) => s.params !== undefined && Object.hasOwn(s.params, name))) {
       const known = [...new Set(scenarios.flatMap((s) => Object.keys(s.params ?? {})))].join(', ');
       const has =
         scenarios.length === 1
@@ -95,7 +95,7 @@ export function paramsFor(
   const params = new Map<string, AnyParams>();
   for (const scenario of scenarios) {
     const specs = scenario.params ?? {};
-    const own = Object.fromEntries(Object.entries(given).filter(([name]) => name in specs));
+    const own = Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(specs, name)));
     const resolved = resolveParams(specs, own);
     if ('error' in resolved) return { error: `scenario ${scenario.name}: ${resolved.error}` };
     params.set(scenario.name, resolved.values);
@@ -103,47 +103,79 @@ export function paramsFor(
   return { params };
 }
 
-/**
- * Runs everything. Rejects with one clear sentence on bad input (`paramsFor` and `checkMemory` tell it
- * beforehand); guest trouble is a fate, never an error.
- */
-export async function compare(options: CompareOptions): Promise<Comparison> {
-  const { scenarios, strategies, signal } = options;
+/** All of a Comparison but its runs. */
+export type Frame = Omit<Comparison, 'runs' | 'conformance' | 'interrupted'>;
+
+/** A comparison ready to be run, cell by cell and in any order: each on a fresh machine, so that none depends on another. */
+export interface Prepared {
+  readonly frame: Frame;
+  /** Runs the scenario under the strategy, by their places in the frame; undefined if `signal` ended it. */
+  readonly run: (scenario: number, strategy: number, signal?: AbortSignal) => Promise<Run | undefined>;
+}
+
+/** Checks the input and rejects it with one clear sentence (`paramsFor` and `checkMemory` tell it beforehand). */
+export function prepareComparison(options: CompareOptions): Prepared {
+  const { scenarios, strategies } = options;
   const resolved = paramsFor(scenarios, options.params);
   if ('error' in resolved) throw new Error(resolved.error);
   for (const scenario of scenarios) {
     const wrong = checkMemory(scenario.memory);
     if (wrong !== undefined) throw new Error(`scenario ${scenario.name}: ${wrong}`);
   }
+  const paramsOf = (s: Scenario): AnyParams => resolved.params.get(s.name) ?? {};
+  let last: Program | undefined;
+  return {
+    frame: {
+      schema: COMPARISON_SCHEMA,
+      version: options.version,
+      command: options.command,
+      seed: options.seed,
+      paging: options.paging,
+      ...(options.profile === undefined ? {} : { profile: options.profile.name }),
+      strategies: strategies.map(strategyInfo),
+      scenarios: scenarios.map((s) => scenarioInfo(s, paramsOf(s))),
+    },
+    async run(i, j, signal) {
+      const [scenario, strategy] = [scenarios[i], strategies[j]];
+      if (scenario === undefined || strategy === undefined) throw new Error(`there is no run ${i}, ${j}`);
+      if (last?.scenario !== scenario) last = programOf(scenario, paramsOf(scenario), options.seed);
+      return runOne(last, strategy, options, signal);
+    },
+  };
+}
+
+/** The Comparison that so many runs of a frame make; fewer than all, and it was interrupted. */
+export function comparisonOf(frame: Frame, runs: readonly Run[]): Comparison {
+  const total = frame.scenarios.length * frame.strategies.length;
+  return { ...frame, runs, ...(runs.length < total ? { interrupted: true } : {}) };
+}
+
+/** Runs everything, one cell after the other; guest trouble is a fate, never an error. */
+export const compare = async (options: CompareOptions): Promise<Comparison> =>
+  runPrepared(prepareComparison(options), options.signal, options.onProgress);
+
+/** Runs what was prepared, one cell after the other. */
+export async function runPrepared(
+  { frame, run }: Prepared,
+  signal?: AbortSignal,
+  onProgress?: (progress: Progress) => void,
+): Promise<Comparison> {
   const runs: Run[] = [];
-  const total = scenarios.length * strategies.length;
-  for (const scenario of scenarios) {
-    if (signal?.aborted) break;
-    const program = programOf(scenario, resolved.params.get(scenario.name) ?? {}, options.seed);
-    for (const strategy of strategies) {
+  const total = frame.scenarios.length * frame.strategies.length;
+  for (const [i, scenario] of frame.scenarios.entries()) {
+    for (const [j, strategy] of frame.strategies.entries()) {
       if (signal?.aborted) break;
-      options.onProgress?.({ done: runs.length, total, scenario: scenario.name, strategy: strategy.name });
+      onProgress?.({ done: runs.length, total, scenario: scenario.name, strategy: strategy.name });
       await pause();
-      const run = await runOne(program, strategy, options);
-      if (run !== undefined) runs.push(run);
+      const finished = await run(i, j, signal);
+      if (finished !== undefined) runs.push(finished);
     }
   }
   const last = runs.at(-1);
   if (last !== undefined) {
-    options.onProgress?.({ done: runs.length, total, scenario: last.scenario, strategy: last.strategy });
+    onProgress?.({ done: runs.length, total, scenario: last.scenario, strategy: last.strategy });
   }
-  return {
-    schema: COMPARISON_SCHEMA,
-    version: options.version,
-    command: options.command,
-    seed: options.seed,
-    paging: options.paging,
-    ...(options.profile === undefined ? {} : { profile: options.profile.name }),
-    strategies: strategies.map(strategyInfo),
-    scenarios: scenarios.map((s) => scenarioInfo(s, resolved.params.get(s.name) ?? {})),
-    runs,
-    ...(runs.length < total ? { interrupted: true } : {}),
-  };
+  return comparisonOf(frame, runs);
 }
 
 /** Assembles the guest; an author's mistake is told with the scenario's name. */
@@ -160,8 +192,9 @@ async function runOne(
   program: Program,
   strategy: Strategy,
   options: CompareOptions,
+  signal: AbortSignal | undefined,
 ): Promise<Run | undefined> {
-  const { paging, seed, createMachine, measure, signal } = options;
+  const { paging, seed, createMachine, measure } = options;
   const budget = budgetOf(program);
   const machine = (): Machine => createMachine({ series: strategy.series, paging, seed, budget });
   const stop = async (): Promise<boolean> => {
