@@ -15,6 +15,7 @@ export const ENOMEM = 12;
 export const EFAULT = 14;
 export const EEXIST = 17;
 export const EINVAL = 22;
+export const ENOSPC = 28;
 
 /** The errno's name, for messages; unknown numbers print themselves. */
 export function errnoName(errno: number): string {
@@ -25,6 +26,7 @@ export function errnoName(errno: number): string {
     [EFAULT]: 'EFAULT',
     [EEXIST]: 'EEXIST',
     [EINVAL]: 'EINVAL',
+    [ENOSPC]: 'ENOSPC',
   };
   return names[errno] ?? `errno ${errno}`;
 }

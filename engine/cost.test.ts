@@ -35,11 +35,12 @@ test('a probe shows the overhead of measuring too', () => {
 });
 
 test('entries in the life of a fault are priced where they did work', () => {
-  const head = { rip: '0', instruction: '', gpa: '0', access: 'write', facts: '' } as const;
+  const head = { rip: '0', instruction: '', gpa: '0', access: 'write', facts: '', faults: {} } as const;
   const steps = [
     { at: 'make_spte()', says: 'b', work: ['world-switch', 'page-fault', 'inject'] },
     { at: 'KVM_RUN', says: 'd' },
+    { at: 'walk_addr_generic()', says: 'f', work: ['guest-walk'] },
   ] as const;
   const [life] = priceLife(PROFILE, [{ ...head, steps }]);
-  expect(life?.steps.map((s) => s.instructions)).toEqual([1500, undefined]);
+  expect(life?.steps.map((s) => s.instructions)).toEqual([1500, undefined, undefined]);
 });

@@ -65,13 +65,13 @@ function priceOfStep(profile: CostProfile, step: string): number | undefined {
   return known === undefined ? undefined : profile.steps[known];
 }
 
-/** The life of faults with a price beside every entry that did some work. */
+/** The life of faults with a price beside every entry that did some work that has one. */
 export function priceLife(profile: CostProfile, lives: readonly Life[]): readonly Life[] {
   return lives.map((life) => ({ ...life, steps: life.steps.map((step) => priceEntry(profile, step)) }));
 }
 
 function priceEntry(profile: CostProfile, step: LifeStep): LifeStep {
-  if (step.work === undefined) return step;
-  const instructions = step.work.reduce((sum, work) => sum + (priceOfStep(profile, work) ?? 0), 0);
-  return { ...step, instructions };
+  const prices = (step.work ?? []).flatMap((work) => priceOfStep(profile, work) ?? []);
+  if (prices.length === 0) return step;
+  return { ...step, instructions: prices.reduce((sum, price) => sum + price, 0) };
 }

@@ -69,6 +69,27 @@ export interface DirtyLog {
 /** How the guest's physical memory is reached: nested paging, or shadow page tables. */
 export type Paging = 'npt' | 'shadow';
 
+/** `struct kvm_coalesced_mmio_zone`: stores to this range are kept and not reported one by one. */
+export interface MmioZone {
+  readonly addr: number;
+  readonly size: number;
+}
+
+/** One store out of the coalesced ring. */
+export interface CoalescedWrite {
+  readonly physAddr: number;
+  readonly data: Uint8Array;
+}
+
+/** `struct kvm_ioeventfd`: a store to this address becomes a signal instead of an exit. */
+export interface IoEventfd {
+  readonly addr: number;
+  /** Bytes of the store: 1, 2, 4 or 8; 0 for any. */
+  readonly len: number;
+  /** The value it must have; absent for any (no `KVM_IOEVENTFD_FLAG_DATAMATCH`). */
+  readonly datamatch?: bigint;
+}
+
 /** What a machine runs on: the emulated core, a real kernel in QEMU, this host's /dev/kvm. */
 export const ENGINES = ['core', 'qemu', 'kvm'] as const;
 export type EngineName = (typeof ENGINES)[number];
@@ -102,6 +123,17 @@ export interface Machine {
   setUserMemoryRegion(region: MemoryRegion): number;
   /** KVM_GET_DIRTY_LOG. */
   getDirtyLog(slot: number): DirtyLog;
+
+  /** KVM_REGISTER_COALESCED_MMIO and KVM_UNREGISTER_COALESCED_MMIO: 0 or -errno. */
+  registerCoalescedMmio(zone: MmioZone): number;
+  unregisterCoalescedMmio(zone: MmioZone): number;
+  /** The stores in the coalesced ring, in order; it is empty afterwards. */
+  coalescedMmio(): readonly CoalescedWrite[];
+  /** KVM_IOEVENTFD with a fresh eventfd, or taking one away: its number, 0, or -errno. */
+  assignIoEventfd(spec: IoEventfd): number;
+  deassignIoEventfd(eventfd: number): number;
+  /** read() of that eventfd: signals since the last time. */
+  readEventfd(eventfd: number): number;
 
   /** KVM_SET_SREGS and KVM_SET_REGS. */
   setupVcpu(setup: VcpuSetup): void;

@@ -18,7 +18,7 @@ export const FAULT_KINDS = [
   'async',
   /** KVM_RUN returned an error. */
   'error',
-  /** A guest page table was touched in shadow mode, or the guest got its own #PF. */
+  /** The guest got the #PF as its own (shadow paging). */
   'guest',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -33,6 +33,8 @@ export interface LifeStep {
   readonly decision?: Decision;
   /** The patch of the series that decided; absent when the base did. */
   readonly patch?: string;
+  /** A further fault begins, and other facts hold than for the one before it. */
+  readonly facts?: string;
   /** The steps of `engine/steps.ts` that were taken since the entry before this one. */
   readonly work?: readonly string[];
   /** Predicted instructions of a real kernel for this step, when a cost profile was applied. */
@@ -45,12 +47,18 @@ export interface Life {
   readonly rip: string;
   /** The instruction in words where it could be decoded. */
   readonly instruction: string;
-  /** gpa, hex without 0x. */
+  /** gpa, hex without 0x; empty where no walk of the guest's tables led to one. */
   readonly gpa: string;
+  /** The linear address, where that is what KVM is told of a fault (shadow paging, the guest's paging on). */
+  readonly linear?: string;
   readonly access: 'read' | 'write' | 'fetch';
-  /** The facts that held, as `describeFacts()` prints them. */
+  /** The facts that held at first, as `describeFacts()` prints them. */
   readonly facts: string;
+  /** How many faults it took, by what came of them. */
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   readonly steps: readonly LifeStep[];
+  /** Steps that came after these and were not kept. */
+  readonly untold?: number;
 }
 
 /** Steps of work the kernel did, by name; the names are those of `engine/steps.ts`. */

@@ -2,6 +2,7 @@
  * Two things timed against each other: slices of 1 to 2 ms that alternate in one process, so that whatever the machine
  * does happens to both, and the median of the neighbours' ratios.
  */
+import { median } from '../../reports/gate/stats.ts';
 
 /** One slice's work: so many operations; `prepare` is not timed. */
 export interface Sliced {
@@ -19,14 +20,6 @@ export interface PairResult {
 
 /** A slice is repeated until it has taken this long, so that reading the clock does not count. */
 const SLICE_MS = 1;
-
-/** The middle value. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const high = sorted[sorted.length >> 1] ?? Number.NaN;
-  const low = sorted[(sorted.length - 1) >> 1] ?? Number.NaN;
-  return (low + high) / 2;
-}
 
 /** Nanoseconds an operation, of one slice. */
 export function slice(work: Sliced): number {

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { median } from '../../reports/gate/stats.ts';
 import type { CRow } from './against-c.ts';
-import { median } from './pairs.ts';
 import type { Point, Scaling } from './scaling.ts';
 
 /** What a fresh process is told. */

@@ -1,8 +1,8 @@
 /** `compare bench`: every hot loop of every strategy with tinybench, in batches, beside a reference loop. */
 import { Bench, hrtimeNow } from 'tinybench';
 import { type Loop, LoopSet, type Op, referenceLoop, workDigests } from '../../engine/core/batch/loops.ts';
+import { median } from '../../reports/gate/stats.ts';
 import type { Strategy } from '../../strategies/index.ts';
-import { median } from './pairs.ts';
 
 /** One loop of one strategy. */
 export interface LoopTime {

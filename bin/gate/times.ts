@@ -3,8 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { judgeTimes, type PairedTimes } from '../../reports/gate/judge.ts';
 import type { GateRow } from '../../reports/gate/model.ts';
+import { median } from '../../reports/gate/stats.ts';
 import type { Thresholds } from '../../reports/gate/thresholds.ts';
-import { median } from '../bench/pairs.ts';
 import type { EntryTask } from './entry.ts';
 
 /** What a pair of slices takes about, and slices before the first that counts. */

@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sampleComparison } from '../../reports/testing.ts';
+import { LINUX_61_NPT } from '../../engine/profiles/linux-6.1-npt.ts';
+import { hostile, sampleComparison } from '../../reports/testing.ts';
 import { runCli } from '../testing.ts';
 import { readComparison } from './comparison-file.ts';
 
@@ -18,13 +19,13 @@ const save = async (name: string, value: unknown): Promise<void> =>
 
 describe('readComparison', () => {
   test('returns what was written', async () => {
-    const sample = sampleComparison({ cost: true, timing: true, hostile: true, broken: true });
+    const sample = hostile(await sampleComparison({ cost: LINUX_61_NPT, timing: true, broken: true }));
     await save('all.json', sample);
     expect(await readComparison('all.json', folder)).toEqual(JSON.parse(JSON.stringify(sample)));
   });
 
   test('names the first thing that is wrong', async () => {
-    const sample = JSON.parse(JSON.stringify(sampleComparison()));
+    const sample = JSON.parse(JSON.stringify(await sampleComparison()));
     const wrong = async (name: string, change: (c: typeof sample) => void, says: RegExp): Promise<void> => {
       const copy = structuredClone(sample);
       change(copy);
@@ -48,7 +49,7 @@ describe('readComparison', () => {
 
 describe('compare report', () => {
   test('renders without running, to stdout and to a file', async () => {
-    const sample = sampleComparison();
+    const sample = await sampleComparison();
     await save('c.json', sample);
     const json = await runCli(['report', 'c.json', '--format', 'json'], { cwd: folder });
     expect(JSON.parse(json.out)).toEqual(JSON.parse(JSON.stringify(sample)));
@@ -59,14 +60,14 @@ describe('compare report', () => {
   });
 
   test('a broken claim in the file is exit 1', async () => {
-    await save('broken.json', sampleComparison({ broken: true }));
+    await save('broken.json', await sampleComparison({ broken: true }));
     expect((await runCli(['report', 'broken.json'], { cwd: folder })).code).toBe(1);
   });
 });
 
 describe('compare diff', () => {
   test('nothing differs from itself; a flip of fate is told and is exit 1', async () => {
-    const before = sampleComparison();
+    const before = await sampleComparison();
     await save('a.json', before);
     await save('b.json', {
       ...before,

@@ -42,6 +42,7 @@ const lifeStep = z.looseObject({
   says: z.string(),
   decision: z.enum(DECISIONS).optional(),
   patch: z.string().optional(),
+  facts: z.string().optional(),
   instructions: z.number().optional(),
 });
 
@@ -49,9 +50,13 @@ const life = z.looseObject({
   rip: z.string(),
   instruction: z.string(),
   gpa: z.string(),
+  linear: z.string().optional(),
   access: z.enum(['read', 'write', 'fetch']),
   facts: z.string(),
+  // Lives of version 0.1.0 do not count their faults.
+  faults: z.partialRecord(z.enum(FAULT_KINDS), count).default({}),
   steps: z.array(lifeStep),
+  untold: count.optional(),
 });
 
 const cost = z.looseObject({

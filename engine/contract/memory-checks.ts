@@ -153,4 +153,38 @@ export const MEMORY_CHECKS: readonly ContractCheck[] = [
       );
     },
   },
+  {
+    name: 'a coalesced zone keeps a refused store, and the guest does not leave',
+    check: (create) => {
+      const { machine } = guest(create, STORE);
+      rom(machine, KVM_MEM_READONLY, RW);
+      const kept = (): unknown =>
+        machine.coalescedMmio().map(({ physAddr, data }) => [physAddr, bytes(data)]);
+      return first(
+        () => equal('the zone', machine.registerCoalescedMmio({ addr: ROM_AT, size: PAGE_SIZE }), 0),
+        () => returns(machine, 0, KVM_EXIT_HLT),
+        () => equal('the ring', kept(), [[ROM_AT, [0x44, 0x33, 0x22, 0x11]]]),
+        () => equal('the ring after it was read', kept(), []),
+      );
+    },
+  },
+  {
+    name: 'an ioeventfd turns a matching store into a signal, and no other',
+    check: (create) => {
+      // mov [edi], eax; mov [edi], al; hlt
+      const { machine } = guest(create, [0x89, 0x07, 0x88, 0x07, HLT]);
+      rom(machine, KVM_MEM_READONLY, RW);
+      const spec = { addr: ROM_AT, len: 4, datamatch: 0x1122_3344n };
+      const eventfd = machine.assignIoEventfd(spec);
+      return first(
+        () => (eventfd < 0 ? `assigning it returned ${eventfd}` : undefined),
+        () => equal('assigning it twice', machine.assignIoEventfd(spec), -EEXIST),
+        () => returns(machine, 0, KVM_EXIT_MMIO),
+        () => equal('what left', machine.exit.len, 1),
+        () => returns(machine, 0, KVM_EXIT_HLT),
+        () => equal('signals', machine.readEventfd(eventfd), 1),
+        () => equal('taking it away', machine.deassignIoEventfd(eventfd), 0),
+      );
+    },
+  },
 ];

@@ -6,10 +6,13 @@ import { PAGE_SHIFT, PAGE_SIZE } from '../abi.ts';
 import { newExitRecord } from '../exits.ts';
 import type {
   BackingSpec,
+  CoalescedWrite,
   DirtyLog,
+  IoEventfd,
   Machine,
   MappingSpec,
   MemoryRegion,
+  MmioZone,
   Paging,
   VcpuRegs,
   VcpuSetup,
@@ -70,13 +73,13 @@ export class CoreMachine implements Machine {
   readonly #series: readonly Patch[];
 
   constructor(options: CoreOptions) {
-    const { policy, verdicts } = compileSeries(options.series);
+    const { verdicts } = compileSeries(options.series);
     this.vm = new Vm(verdicts);
     this.#host = new AddressSpace(this.vm);
     this.mmu = new Mmu(this.vm, this.#host, (options.paging ?? 'npt') === 'npt');
     this.#life = new LifeRecorder(options.series, this.vm, options.lives ?? DEFAULT_LIVES);
     this.#series = options.series;
-    this.vcpu = new Vcpu(this.mmu, this.exit, policy, this.#life, {
+    this.vcpu = new Vcpu(this.mmu, this.exit, this.#life, {
       budget: options.budget ?? DEFAULT_BUDGET,
       irqchip: options.irqchip ?? false,
     });
@@ -149,6 +152,30 @@ export class CoreMachine implements Machine {
 
   getDirtyLog(slot: number): DirtyLog {
     return this.mmu.slots.getDirtyLog(slot);
+  }
+
+  registerCoalescedMmio(zone: MmioZone): number {
+    return this.vcpu.ops.bus.registerZone(zone);
+  }
+
+  unregisterCoalescedMmio(zone: MmioZone): number {
+    return this.vcpu.ops.bus.unregisterZone(zone);
+  }
+
+  coalescedMmio(): readonly CoalescedWrite[] {
+    return this.vcpu.ops.bus.drain();
+  }
+
+  assignIoEventfd(spec: IoEventfd): number {
+    return this.vcpu.ops.bus.assignEventfd(spec);
+  }
+
+  deassignIoEventfd(eventfd: number): number {
+    return this.vcpu.ops.bus.deassignEventfd(eventfd);
+  }
+
+  readEventfd(eventfd: number): number {
+    return this.vcpu.ops.bus.readEventfd(eventfd);
   }
 
   setupVcpu(setup: VcpuSetup): void {

@@ -1,15 +1,17 @@
-/** Two comparisons side by side, the series grid and the thread's claims. */
+/** Two comparisons side by side, and the thread's claims. */
 import stringWidth from 'string-width';
 import { describe, expect, test } from 'vitest';
+import { LINUX_61_NPT } from '../../engine/profiles/linux-6.1-npt.ts';
 import type { Comparison, Run } from '../../scenarios/run/comparison.ts';
-import { strategyInfo } from '../../scenarios/run/runner.ts';
-import { findPatch, findStrategy, withPatches } from '../../strategies/index.ts';
 import { HOSTILE, sampleComparison } from '../testing.ts';
 import { claimsJson, claimsTally, claimsText, type ThreadClaimResult } from './claims-text.ts';
 import { diffComparisons, renderDiff } from './diff.ts';
-import { renderSeries, seriesGrid } from './series-text.ts';
 
-const base = sampleComparison({ scenarios: ['rom-write', 'reexecute-loop'], cost: true, timing: true });
+const base = await sampleComparison({
+  scenarios: ['rom-write', 'reexecute-loop'],
+  cost: LINUX_61_NPT,
+  timing: true,
+});
 
 /** The comparison with one run changed. */
 const change = (c: Comparison, strategy: string, by: Partial<Run>): Comparison => ({
@@ -64,34 +66,6 @@ describe('diff', () => {
     expect(diff.warnings).toEqual(['seed differs: 1, then 2']);
     for (const line of renderDiff(diff).split('\n')) expect(stringWidth(line)).toBeLessThanOrEqual(80);
   });
-});
-
-describe('series', () => {
-  const versions = ['readonly-memslot', 'readonly-memslot-v3', 'readonly-memslot-v5', 'readonly-memslots'];
-  const grid = seriesGrid(
-    sampleComparison({ scenarios: ['rom-write', 'reexecute-loop'], strategies: versions }),
-  );
-
-  test('versions are named briefly and held against the merged series', () => {
-    expect(grid.columns.map((c) => c.label)).toEqual(['merged', 'v3', 'v5', 'readonly-memslots']);
-    expect(grid.columns[2]?.cells.map((c) => c.shows)).toEqual(['=', 'livelock']);
-    const text = renderSeries(grid);
-    const merged = grid.columns[0]?.patches ?? [];
-    expect(text).toContain(`merged: ${merged.join(', ')}`);
-    expect(text).toContain('reexecute-loop: internal error → livelock');
-    expect(text).toContain('changes nothing that could be seen here');
-  });
-});
-
-test('a cross of the series is named by what it leaves out and adds', () => {
-  const merged = findStrategy('readonly-memslot');
-  const patch = findPatch('gup-reasons');
-  if (merged === undefined || patch === undefined) throw new Error('unreachable');
-  const made = withPatches(merged, [patch], ['judge-vma-by-access']);
-  if ('error' in made) throw new Error(made.error);
-  const strategies = [merged, made.strategy].map(strategyInfo);
-  const { columns } = seriesGrid({ ...sampleComparison(), strategies });
-  expect(columns.map((x) => x.label)).toEqual(['merged', 'without judge-vma-by-access, with gup-reasons']);
 });
 
 describe('claims of the thread', () => {

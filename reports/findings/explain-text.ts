@@ -3,10 +3,11 @@
 import type { Life, LifeStep } from '../../engine/observation.ts';
 import { DECISION_TABLE } from '../../engine/policy.ts';
 import type { Run, ScenarioInfo, StrategyInfo } from '../../scenarios/run/comparison.ts';
-import { foldRounds } from '../html/life-picture.ts';
+import { addressOf, foldRounds } from '../html/life-picture.ts';
 import { visible } from '../print/escape.ts';
 import { paragraph } from '../print/paragraph.ts';
 import { pad, wrap } from '../print/table.ts';
+import { count } from '../print/words.ts';
 
 /** How it is set. */
 export interface ExplainOptions {
@@ -77,23 +78,35 @@ function lifeText(
   unit: string,
 ): string[] {
   const instruction = life.instruction === '' ? '' : `: ${life.instruction}`;
-  const head = `${number}. ${life.access} of gpa 0x${life.gpa}, rip 0x${life.rip}${instruction}`;
-  const label = Math.min(28, Math.max(...life.steps.map((s) => s.at.length), 0));
+  const head = `${number}. ${life.access} of ${addressOf(life)}, rip 0x${life.rip}${instruction}`;
+  const label = Math.min(32, Math.max(...life.steps.map((s) => s.at.length), 0));
   return [
     ...wrap(head, width, '   ').map(title),
     ...(life.facts === '' ? [] : paragraph(`facts: ${life.facts}`, width, 3, 7)),
     ...foldRounds(life.steps).flatMap(({ steps, times }) => [
       ...steps.flatMap((step) => stepText(step, label, width, unit)),
-      ...(times > 1 ? [`   … the same ${times - 1} times more`] : []),
+      ...(times > 1 ? [`   … the same ${times === 2 ? 'once' : `${times - 1} times`} more`] : []),
     ]),
+    ...(life.untold === undefined
+      ? []
+      : wrap(untold(life, life.untold), width, '     ').map((t) => `   ${t}`)),
   ];
+}
+
+/** What is not told: how much, and how many faults it was in all. */
+function untold(life: Life, steps: number): string {
+  const faults = Object.entries(life.faults).map(([kind, times]) => `${count(times)} × ${kind}`);
+  return `… and ${count(steps)} more steps; faults in all: ${faults.join(', ')}`;
 }
 
 function stepText(step: LifeStep, label: number, width: number, unit: string): string[] {
   const indent = label + 5;
   const price = step.instructions === undefined ? '' : ` [${Math.round(step.instructions)} ${unit}]`;
   const text = wrap(`${step.says}${price}${decider(step)}`, width - indent);
-  return text.map((line, i) => `   ${pad(i === 0 ? visible(step.at) : '', label)}  ${line}`);
+  return [
+    ...(step.facts === undefined ? [] : paragraph(`facts now: ${step.facts || 'none'}`, width, 3, 7)),
+    ...text.map((line, i) => `   ${pad(i === 0 ? visible(step.at) : '', label)}  ${line}`),
+  ];
 }
 
 /** Who decided, and in which function where the step is told of another. */

@@ -1,11 +1,12 @@
 /** The terminal table and the text formats: what a reader, a spreadsheet and a CI server rely on. */
 import stringWidth from 'string-width';
 import { describe, expect, test } from 'vitest';
+import { LINUX_61_NPT } from '../../engine/profiles/linux-6.1-npt.ts';
 import { STEPS } from '../../engine/steps.ts';
-import type { Comparison } from '../../scenarios/run/comparison.ts';
+import { type Comparison, findRun } from '../../scenarios/run/comparison.ts';
 import { RENDERERS } from '../index.ts';
 import { count, medianInterval, perOperation, stepGroup, unpricedSteps } from '../print/words.ts';
-import { HOSTILE, SAMPLE_SCENARIOS, sampleComparison } from '../testing.ts';
+import { HOSTILE, hostile, renamed, SAMPLE_SCENARIOS, sampleComparison } from '../testing.ts';
 import { CSV_COLUMNS, renderCsv } from './csv.ts';
 import { githubAnnotations, githubSummary } from './github.ts';
 import { renderJunit } from './junit.ts';
@@ -13,12 +14,24 @@ import { renderKtap } from './ktap.ts';
 import { renderMarkdown } from './markdown.ts';
 import { renderText } from './text.ts';
 
-const full = { cost: true, timing: true, broken: true };
+const full = { cost: LINUX_61_NPT, timing: true, broken: true };
 const samples = {
-  one: sampleComparison(full),
-  all: sampleComparison({ ...full, scenarios: SAMPLE_SCENARIOS }),
-  hostile: sampleComparison({ ...full, hostile: true, strategies: ['coexist', HOSTILE, '测试'.repeat(30)] }),
-  few: sampleComparison({ scenarios: ['rom-write', 'rom-read'], strategies: ['coexist', 'private-cow'] }),
+  one: await sampleComparison(full),
+  all: await sampleComparison({ ...full, scenarios: SAMPLE_SCENARIOS }),
+  hostile: renamed(
+    hostile(
+      await sampleComparison({
+        ...full,
+        scenarios: ['rom-write', 'rom-read'],
+        strategies: ['coexist', 'private-cow', 'efault-skip'],
+      }),
+    ),
+    { 'private-cow': HOSTILE, 'efault-skip': '测试'.repeat(30) },
+  ),
+  few: await sampleComparison({
+    scenarios: ['rom-write', 'rom-read'],
+    strategies: ['coexist', 'private-cow'],
+  }),
 } satisfies Readonly<Record<string, Comparison>>;
 
 /** Control and bidi characters, but for the newline that ends a line. */
@@ -37,39 +50,39 @@ describe('the table', () => {
 
   test('one scenario fits on one block when the terminal is wide, and nothing is lost when it is not', () => {
     const rows = (width: number): number =>
-      renderText(sampleComparison(full), { width })
+      renderText(samples.one, { width })
         .split('\n')
         .filter((l) => l.startsWith('no-slot-mmio ')).length;
     expect(rows(140)).toBe(1);
     expect(rows(80)).toBe(2);
     for (const word of ['fate', 'crash', 'exits', 'faults', 'ROM', 'steps', 'insns', 'ns'])
-      expect(renderText(sampleComparison(full))).toContain(word);
+      expect(renderText(samples.one)).toContain(word);
   });
 
   test('colour only adds: without the escapes the text is the same', () => {
-    const plain = renderText(sampleComparison(full));
-    const coloured = renderText(sampleComparison(full), { color: true });
+    const plain = renderText(samples.one);
+    const coloured = renderText(samples.one, { color: true });
     expect(coloured).not.toBe(plain);
     expect(coloured.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')).toBe(plain);
   });
 
-  test('a broken claim says what was claimed and what was seen', () => {
-    const text = renderText(sampleComparison({ broken: true }));
-    expect(text).toContain('BROKEN rom-write / coexist: no exits; seen: 1,000 exits');
-    expect(text).toContain('1 of 13 claims is broken.');
+  test('a broken claim says what was claimed and what was seen', async () => {
+    const text = renderText(await sampleComparison({ broken: true }));
+    expect(text).toContain('BROKEN rom-write / coexist: fate is ok; seen: efault (commit');
+    expect(text).toContain('3 of 56 claims are broken.');
   });
 
-  test('several scenarios begin with a matrix of fates', () => {
-    const text = renderText(sampleComparison({ scenarios: ['rom-read', 'rom-write'] }));
+  test('several scenarios begin with a matrix of fates', async () => {
+    const text = renderText(await sampleComparison({ scenarios: ['rom-read', 'rom-write'] }));
     expect(text).toMatch(/rom-write +EFA EFA ok/);
     expect(text).toContain('C gup-nowait-reasons');
   });
 
-  test('an interrupted and an empty comparison say so', () => {
-    const c = sampleComparison();
+  test('an interrupted and an empty comparison say so', async () => {
+    const c = await sampleComparison();
     const part = { ...c, interrupted: true, runs: c.runs.slice(0, 3) };
     expect(renderText(part)).toContain('Interrupted: 3 of 12 cells.');
-    const all = sampleComparison({ scenarios: SAMPLE_SCENARIOS });
+    const { all } = samples;
     for (const render of [renderText, renderMarkdown])
       expect(render({ ...all, runs: [] }).match(/Nothing was run\./g)).toHaveLength(1);
     for (const render of Object.values(RENDERERS)) expect(render({ ...c, runs: [] })).toBeTruthy();
@@ -88,17 +101,17 @@ describe('csv', () => {
   }
 
   test('every row has every column, and the numbers come back', () => {
-    const c = sampleComparison(full);
+    const c = samples.one;
     const [head, ...rows] = parse(renderCsv(c));
     expect(head).toEqual([...CSV_COLUMNS]);
     for (const row of rows) expect(row).toHaveLength(CSV_COLUMNS.length);
+    const run = findRun(c, 'rom-write', 'readonly-memslot')!;
     const value = (fact: string): string | undefined =>
-      rows.find((r) => r[1] === 'coexist' && r[4] === fact)?.[6];
-    expect(value('exits.mmio-write')).toBe('1000');
+      rows.find((r) => r[1] === run.strategy && r[4] === fact)?.[6];
+    expect(value('exits.mmio-write')).toBe('256');
     expect(value('fate')).toBe('ok');
-    expect(value('timing.median')).toBe(
-      String(c.runs.find((r) => r.strategy === 'coexist')?.timing?.nsPerOp),
-    );
+    expect(value('timing.median')).toBe(String(run.timing?.nsPerOp));
+    expect(value('digest')).toBe(run.digest);
   });
 
   test('no cell begins like a formula', () => {
@@ -138,8 +151,8 @@ describe('machines that read reports', () => {
     }
   });
 
-  test('a run without claims is skipped, not passed', () => {
-    const c = sampleComparison({ strategies: ['coexist'] });
+  test('a run without claims is skipped, not passed', async () => {
+    const c = await sampleComparison({ strategies: ['coexist'] });
     const silent = { ...c, runs: c.runs.map((r) => ({ ...r, claims: [] })) };
     expect(renderKtap(silent)).toContain('ok 1 rom-write # SKIP');
     expect(renderJunit(silent)).toContain('<skipped ');
@@ -154,7 +167,7 @@ describe('machines that read reports', () => {
       expect(lines).toContain('Testing:');
       expect(lines.filter((l) => l.startsWith('```')).length % 2).toBe(0);
     }
-    for (const line of renderMarkdown(sampleComparison(full)).split('\n'))
+    for (const line of renderMarkdown(samples.one).split('\n'))
       expect(stringWidth(line), line).toBeLessThanOrEqual(72);
   });
 
@@ -184,14 +197,16 @@ describe('machines that read reports', () => {
 
 test('same Comparison, same bytes, in every format', async () => {
   for (const render of Object.values(RENDERERS)) {
-    expect(await render(sampleComparison(full))).toBe(await render(structuredClone(sampleComparison(full))));
+    expect(await render(samples.one)).toBe(await render(structuredClone(samples.one)));
   }
 });
 
-test('every step of the engine has a colour, and a step without a price is named', () => {
+test('every step of the engine has a colour, and a step without a price is named', async () => {
   for (const step of STEPS) expect(stepGroup(step), step).not.toBe('other');
   expect(['of-another-version', 'toString'].map(stepGroup)).toEqual(['other', 'other']);
-  const c = sampleComparison({ cost: true, strategies: ['coexist'] });
+  const { 'mmio-exit': _, ...steps } = LINUX_61_NPT.steps;
+  const cost = { ...LINUX_61_NPT, name: 'without a price', steps };
+  const c = await sampleComparison({ cost, strategies: ['coexist'] });
   expect(unpricedSteps(c.runs)).toEqual(['mmio-exit']);
   expect(renderText(c, { width: 140 })).toContain('without mmio-exit, for which it has no price');
 });

@@ -1,4 +1,5 @@
 /** Statistics of paired rounds: a seeded bootstrap interval, an exact signed-rank test, Holm's adjustment. */
+import { median as middle } from 'd3-array';
 
 /** A source of numbers in [0, 1), the same for the same seed (xoshiro128**). */
 export function random(seed: number): () => number {
@@ -27,13 +28,8 @@ export function random(seed: number): () => number {
   };
 }
 
-/** The middle value, or the mean of the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((x, y) => x - y);
-  const high = sorted[sorted.length >> 1] ?? Number.NaN;
-  const low = sorted[(sorted.length - 1) >> 1] ?? Number.NaN;
-  return (low + high) / 2;
-}
+/** The middle value, or the mean of the two in the middle; NaN of nothing. */
+export const median = (values: readonly number[]): number => middle(values) ?? Number.NaN;
 
 /** An interval with its middle. */
 export interface Interval {

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SAMPLE_SCENARIOS, sampleComparison } from '../testing.ts';
+import { LINUX_61_NPT } from '../../engine/profiles/linux-6.1-npt.ts';
+import { hostile, sampleComparison } from '../testing.ts';
 import { renderHtml } from './page.ts';
 
 const CHROMIUM = [process.env.CHROMIUM ?? '', '/usr/bin/chromium', '/usr/bin/google-chrome'].find(
@@ -34,12 +35,20 @@ describe.runIf(CHROMIUM !== undefined)('the report in a browser', () => {
   let complaints: string[] = [];
 
   beforeAll(async () => {
-    const full = { cost: true, timing: true, broken: true };
+    const full = { cost: LINUX_61_NPT, timing: true, broken: true };
     writeFileSync(
       plain,
-      await renderHtml(sampleComparison({ ...full, scenarios: SAMPLE_SCENARIOS.slice(0, 4) })),
+      await renderHtml(
+        await sampleComparison({
+          ...full,
+          scenarios: ['rom-read', 'rom-read-cold', 'rom-write', 'rom-write-cold'],
+        }),
+      ),
     );
-    writeFileSync(evil, await renderHtml(sampleComparison({ ...full, hostile: true })));
+    writeFileSync(
+      evil,
+      await renderHtml(hostile(await sampleComparison({ ...full, scenarios: ['rom-write', 'rom-read'] }))),
+    );
     browser = await chromium.launch({
       ...(CHROMIUM === undefined ? {} : { executablePath: CHROMIUM }),
       args: ARGS,

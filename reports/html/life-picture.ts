@@ -42,6 +42,10 @@ export function livesPicture(lives: readonly Life[]): Markup {
   return join(shown);
 }
 
+/** Where a life is: guest-physical, or linear where no walk of the guest's tables led anywhere. */
+export const addressOf = (life: Life): string =>
+  life.gpa === '' && life.linear !== undefined ? `linear address 0x${life.linear}` : `gpa 0x${life.gpa}`;
+
 /** Steps that are drawn once, and how often they come in a row. */
 export interface Round {
   readonly steps: readonly LifeStep[];
@@ -74,11 +78,11 @@ export function foldRounds(steps: readonly LifeStep[]): Round[] {
 
 function oneLife(life: Life, first: boolean): Markup {
   // What the guest did starts the picture, whether or not the engine counts it as a step.
-  const start: LifeStep = { at: 'guest', says: `${life.access} of gpa ${life.gpa}` };
+  const start: LifeStep = { at: 'guest', says: `${life.access} of ${addressOf(life)}` };
   const told = laneOf(life.steps[0]?.at ?? '') === 0;
   const rows: Markup[] = told ? [] : [oneStep(start, start)];
   let before: LifeStep | undefined = told ? undefined : start;
-  let more = 0;
+  let more = life.untold ?? 0;
   for (const { steps, times } of foldRounds(life.steps)) {
     if (rows.length + steps.length > STEPS) {
       more += steps.length * times;
@@ -90,7 +94,7 @@ function oneLife(life: Life, first: boolean): Markup {
     }
     if (times > 1) rows.push(again(steps.length, times - 1, laneOf(before?.at ?? '')));
   }
-  const access = html`${life.access} of gpa ${life.gpa}`;
+  const access = html`${life.access} of ${addressOf(life)}`;
   const title =
     life.instruction === ''
       ? html`${access} <small>at rip ${life.rip}</small>`
@@ -110,7 +114,7 @@ function oneStep(step: LifeStep, before: LifeStep): Markup {
   const mark = step.patch !== undefined ? ' d p' : step.decision !== undefined ? ' d' : '';
   return html`<li class="l${lane} s${Math.min(lane, from)} w${Math.abs(lane - from)} ${turn}${mark}"><code>${step.at}</code> ${step.says}${
     step.instructions !== undefined && html` <small>${count(Math.round(step.instructions))} insns</small>`
-  }${step.decision !== undefined && decided(step)}</li>`;
+  }${step.facts !== undefined && html` <small>facts now: <code>${step.facts || 'none'}</code></small>`}${step.decision !== undefined && decided(step)}</li>`;
 }
 
 function decided({ decision, patch }: LifeStep): Markup {

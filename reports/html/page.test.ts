@@ -1,7 +1,9 @@
 /** The HTML report as text: size, sameness, hostile words, ids, and that its policy allows only its own code. */
 import { describe, expect, test } from 'vitest';
+import { LINUX_61_NPT } from '../../engine/profiles/linux-6.1-npt.ts';
+import type { Comparison } from '../../scenarios/run/comparison.ts';
 import type { ThreadClaimResult } from '../findings/claims-text.ts';
-import { HOSTILE, SAMPLE_SCENARIOS, sampleComparison } from '../testing.ts';
+import { ALL_SCENARIOS, HOSTILE, hostile, renamed, sampleComparison } from '../testing.ts';
 import { commandFor } from './cells.ts';
 import { foldRounds, laneOf } from './life-picture.ts';
 import { renderHtml } from './page.ts';
@@ -20,7 +22,22 @@ const thread: ThreadClaimResult[] = [
     evidence: HOSTILE,
   },
 ];
-const everything = sampleComparison({ scenarios: SAMPLE_SCENARIOS, cost: true, timing: true });
+const everything = await sampleComparison({ scenarios: ALL_SCENARIOS, cost: LINUX_61_NPT, timing: true });
+
+/** Two scenarios and two strategies, one of either with a hostile name, all words hostile, a claim broken. */
+const evilComparison = async (): Promise<Comparison> =>
+  renamed(
+    hostile(
+      await sampleComparison({
+        scenarios: ['rom-write', 'rom-read'],
+        strategies: ['coexist', 'private-cow'],
+        cost: LINUX_61_NPT,
+        timing: true,
+        broken: true,
+      }),
+    ),
+    { 'private-cow': HOSTILE },
+  );
 
 /** What stands outside of the two elements whose text is not markup. */
 const withoutCode = (page: string): string => page.replaceAll(/<(style|script)>[\s\S]*?<\/\1>/g, '');
@@ -33,13 +50,7 @@ describe('the HTML report', () => {
   }, 20_000);
 
   test('hostile words stay text, wherever they come from', async () => {
-    const c = sampleComparison({
-      hostile: true,
-      cost: true,
-      timing: true,
-      broken: true,
-      strategies: ['coexist', HOSTILE],
-    });
+    const c = await evilComparison();
     const evil = { ...c, command: HOSTILE, version: HOSTILE, profile: HOSTILE };
     const page = await renderHtml(evil, { thread, beside: { json: HOSTILE, csv: HOSTILE } });
     const markup = withoutCode(page);
@@ -53,7 +64,7 @@ describe('the HTML report', () => {
   });
 
   test('the policy names the hash of the one style and the one script, and nothing from outside', async () => {
-    const page = await renderHtml(sampleComparison());
+    const page = await renderHtml(await sampleComparison());
     const csp = /Content-Security-Policy" content="([^"]*)"/.exec(page)?.[1]?.replaceAll('&#39;', "'") ?? '';
     expect(csp).toMatch(
       /^default-src 'none'; style-src 'sha256-[^']+'; script-src 'sha256-[^']+'; base-uri 'none'/,
@@ -66,10 +77,7 @@ describe('the HTML report', () => {
   });
 
   test('every id is there once, and every link inside the page leads to one', async () => {
-    for (const c of [
-      everything,
-      sampleComparison({ hostile: true, cost: true, timing: true, broken: true }),
-    ]) {
+    for (const c of [everything, await evilComparison()]) {
       const page = await renderHtml(c, { thread });
       const ids = [...page.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
       expect(new Set(ids).size).toBe(ids.length);
@@ -89,16 +97,21 @@ describe('the HTML report', () => {
   });
 
   test('a part with nothing to say is left out, of the page and of its bar', async () => {
-    const page = await renderHtml(sampleComparison());
+    const page = await renderHtml(await sampleComparison());
     for (const id of ['cost', 'timing', 'thread', 'broken']) expect(page).not.toContain(`href="#${id}"`);
     expect(page).toContain('href="#exits"');
-    const empty = await renderHtml({ ...sampleComparison(), runs: [], strategies: [], scenarios: [] });
+    const empty = await renderHtml({
+      ...(await sampleComparison()),
+      runs: [],
+      strategies: [],
+      scenarios: [],
+    });
     expect(empty).toContain('Nothing was run.');
   });
 });
 
 test('a count that is not its closed form stands out, with the number it should be', async () => {
-  const c = sampleComparison({ strategies: ['coexist'] });
+  const c = await sampleComparison({ strategies: ['coexist'] });
   const form = {
     quantity: 'exits.mmio-write',
     formula: 'twice as many as there are stores',
@@ -139,13 +152,13 @@ test('what repeats is drawn once, and nothing is lost', () => {
   expect(foldRounds([])).toEqual([]);
 });
 
-test('a command is quoted for a shell, whatever the names hold', () => {
-  const c = sampleComparison({ hostile: true, strategies: ["it's"] });
+test('a command is quoted for a shell, whatever the names hold', async () => {
+  const c = renamed(hostile(await sampleComparison({ strategies: ['coexist'] })), { coexist: "it's" });
   const [scenario] = c.scenarios;
   const [run] = c.runs;
   if (scenario === undefined || run === undefined) throw new Error('no run');
   expect(commandFor(c, scenario, run)).toBe(
-    String.raw`compare explain --scenario rom-write --strategy 'it'\''s' --param writes=1000 --paging npt --seed 1`,
+    String.raw`compare explain --scenario rom-write --strategy 'it'\''s' --param writes=256 --paging npt --seed 1`,
   );
 
   const name = 'coexist-ro-cached-mmio+gup-reasons';

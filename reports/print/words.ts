@@ -2,6 +2,7 @@
  * The vocabulary of all reports: one word, one icon and one explanation for each fate, exit and fault, and
  * how numbers are written. A report never invents its own names for these.
  */
+import { fnv1a64 } from '../../engine/fnv.ts';
 import type { FaultKind } from '../../engine/observation.ts';
 import { STEP_TABLE, type StepGroup, stepNamed } from '../../engine/steps.ts';
 import type { ClaimResult, Comparison, Fate, Run, Timing } from '../../scenarios/run/comparison.ts';
@@ -163,13 +164,8 @@ export function notObserved(runs: readonly Run[]): string | undefined {
 
 /** FNV-1a 64 over the digests of all runs in order: one word for the whole comparison. */
 export function comparisonDigest(c: Comparison): string {
-  let hash = 0xcbf29ce484222325n;
-  for (const run of c.runs) {
-    for (const byte of new TextEncoder().encode(`${run.scenario}\0${run.strategy}\0${run.digest}\n`)) {
-      hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
-    }
-  }
-  return hash.toString(16).padStart(16, '0');
+  const text = c.runs.map((run) => `${run.scenario}\0${run.strategy}\0${run.digest}\n`).join('');
+  return fnv1a64(new TextEncoder().encode(text));
 }
 
 /** A median with an interval that holds it in 95 of 100 cases, whatever the distribution. */

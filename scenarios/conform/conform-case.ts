@@ -4,6 +4,8 @@
  */
 import { PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
 import { type ExitRecord, FAULTLINE_EXIT_UNSUPPORTED } from '../../engine/exits.ts';
+import { fnv1a64 } from '../../engine/fnv.ts';
+import { fromHex, toHex } from '../../engine/hex.ts';
 import type { CpuMode, Machine } from '../../engine/machine.ts';
 import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
 import { Slot, type SlotMemory } from '../../engine/vmm/slot.ts';
@@ -108,7 +110,7 @@ function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 export function runCase(c: OracleCase, machine: Machine, memo = new DigestMemo()): CaseOutcome {
   const slots = c.slots.map((spec) => slotOf(spec, machine));
   const rets = slots.map((s) => s.set());
-  for (const { gpa, hex } of c.load) loadBytes(slots, gpa, bytesOf(hex));
+  for (const { gpa, hex } of c.load) loadBytes(slots, gpa, fromHex(hex));
   const setup = { mode: c.mode, regs: c.regs, segs: c.segs };
   machine.setupVcpu(c.cr3 === undefined ? setup : { ...setup, cr3: c.cr3 });
   const recorder = new Recorder(c, slots, machine);
@@ -179,7 +181,7 @@ class Recorder implements ExitHandlers<number> {
 
   onMmio(exit: ExitRecord): undefined {
     const entry = { r: 'MMIO', w: exit.isWrite ? 1 : 0, gpa: exit.physAddr.toString(16), len: exit.len };
-    this.exits.push(exit.isWrite ? { ...entry, data: hexOf(exit.data.subarray(0, exit.len)) } : entry);
+    this.exits.push(exit.isWrite ? { ...entry, data: toHex(exit.data.subarray(0, exit.len)) } : entry);
     if (!exit.isWrite) exit.data.fill(this.#case.mmioRead);
   }
 
@@ -231,13 +233,13 @@ function perform(a: CaseAction, s: Slot, exits: CaseExit[]): number {
     case 'mprotect':
       return s.protect(a.prot ?? 0);
     case 'poke':
-      s.poke(a.offset ?? 0, bytesOf(a.hex ?? ''));
+      s.poke(a.offset ?? 0, fromHex(a.hex ?? ''));
       return 0;
     case 'evict':
       return evict(s, exits);
     case 'dirty': {
       const log = s.dirtyLog();
-      exits.push({ dirty: hexOf(log.ret === 0 ? log.bitmap : new Uint8Array(s.spec.bytes / 4096 / 8)) });
+      exits.push({ dirty: toHex(log.ret === 0 ? log.bitmap : new Uint8Array(s.spec.bytes / 4096 / 8)) });
       return log.ret;
     }
   }
@@ -248,29 +250,4 @@ function evict(s: Slot, exits: CaseExit[]): number {
   const ret = s.dropPageCache();
   exits.push({ resident: s.residentPages() });
   return ret;
-}
-
-/** FNV-1a 64 of bytes, 16 hex digits: the recorder's digest. */
-export function fnv1a64(bytes: Uint8Array): string {
-  // Two halves of 32 bits; the prime is 2^40 + 0x1b3.
-  let low = 0x84222325;
-  let high = 0xcbf29ce4;
-  for (const byte of bytes) {
-    low = (low ^ byte) >>> 0;
-    const a = (low & 0xffff) * 0x1b3;
-    const b = (low >>> 16) * 0x1b3 + (a >>> 16);
-    high = (Math.imul(high, 0x1b3) + (low << 8) + Math.floor(b / 0x10000)) >>> 0;
-    low = (((b & 0xffff) << 16) | (a & 0xffff)) >>> 0;
-  }
-  return high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
-}
-
-function bytesOf(hex: string): Uint8Array {
-  const bytes = new Uint8Array(hex.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
-  return bytes;
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 }

@@ -2,6 +2,7 @@
  * Calibration: which prices of steps explain what probes measured? Non-negative least squares on relative
  * errors, so that a cheap path counts as much as a dear one.
  */
+import { max, median } from 'd3-array';
 import { fcnnlsVector } from 'ml-fcnnls';
 import { type CostProfile, predictProbe } from '../../engine/cost.ts';
 import type { StepCounts } from '../../engine/observation.ts';
@@ -192,11 +193,6 @@ export function errorsOf(residuals: readonly Residual[]): {
   readonly median: number;
   readonly worst: number;
 } {
-  const errors = residuals
-    .filter((r) => !r.noisy)
-    .map((r) => Math.abs(r.error))
-    .sort((a, b) => a - b);
-  const middle = errors.length / 2;
-  const median = ((errors[Math.ceil(middle) - 1] ?? 0) + (errors[Math.floor(middle)] ?? 0)) / 2;
-  return { median, worst: errors.at(-1) ?? 0 };
+  const errors = residuals.filter((r) => !r.noisy).map((r) => Math.abs(r.error));
+  return { median: median(errors) ?? 0, worst: max(errors) ?? 0 };
 }

@@ -5,6 +5,7 @@
 import { PAGE_SIZE } from '../../engine/abi.ts';
 import { assert } from '../../engine/assert.ts';
 import { KVM_EXIT_HLT, KVM_EXIT_INTERNAL_ERROR } from '../../engine/exits.ts';
+import { fromHex } from '../../engine/hex.ts';
 import type { Machine } from '../../engine/machine.ts';
 import type { StepCounts } from '../../engine/observation.ts';
 import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
@@ -140,8 +141,7 @@ class ProbeVm {
 
   /** Loads the code and sets the registers, as the recorder does before a probe and after an error. */
   #start(code: string, count: number): void {
-    const bytes = Uint8Array.from(code.match(/../g) ?? [], (hex) => Number.parseInt(hex, 16));
-    this.#ram.poke(CODE_AT, bytes);
+    this.#ram.poke(CODE_AT, fromHex(code));
     this.#reset(count);
   }
 

@@ -11,6 +11,7 @@ import {
   KVM_EXIT_INTR,
   noExits,
 } from '../../engine/exits.ts';
+import { toHex } from '../../engine/hex.ts';
 import type { Machine } from '../../engine/machine.ts';
 import {
   answerEfault,
@@ -214,7 +215,7 @@ class Drive implements ExitHandlers<Ending> {
 
   private auditStore(exit: ExitRecord): void {
     if (this.romWrites.length >= ROM_WRITES_MAX || this.vmm.placeAt(exit.physAddr)?.kind !== 'rom') return;
-    this.audit(exit.physAddr, hexBytes(exit.data.subarray(0, exit.len)), 'mmio exit');
+    this.audit(exit.physAddr, toHex(exit.data.subarray(0, exit.len)), 'mmio exit');
   }
 
   private auditInstruction(became: string, instruction = this.instruction()): void {
@@ -245,6 +246,3 @@ class Drive implements ExitHandlers<Ending> {
     };
   }
 }
-
-const hexBytes = (bytes: Uint8Array): string =>
-  [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('');

@@ -1,4 +1,5 @@
 /** One run: a scenario under a strategy on a fresh machine, judged and put into a `Run`. */
+import { toHex } from '../../engine/hex.ts';
 import type { Machine, Paging, VcpuRegs } from '../../engine/machine.ts';
 import { FAULT_KINDS, type StepCounts } from '../../engine/observation.ts';
 import type { Place, Region } from '../../engine/vmm/place.ts';
@@ -196,7 +197,7 @@ function compareRoms(vmm: Vmm): { landed: RomWrite[]; intact: boolean } {
       let end = i + 1;
       while (end < bytes && end - i < 8 && seen[end] !== rom.expected[end]) end += 1;
       if (landed.length < LANDED_MAX) {
-        const data = [...seen.subarray(i, end)].map((b) => b.toString(16).padStart(2, '0')).join('');
+        const data = toHex(seen.subarray(i, end));
         landed.push({ rip: '', gpa: (at + i).toString(16), data, became: 'landed' });
       }
       i = end - 1;

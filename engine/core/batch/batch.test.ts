@@ -136,7 +136,7 @@ class Bench {
     const bytes = [this.ram, this.rom].map((b) =>
       Buffer.from(this.m.peek(b, 0, PAGES * PAGE_SIZE)).toString('hex'),
     );
-    return { words, steps, bytes, fast: mmu.fastFixed, mmio: mmu.mmioFaults };
+    return { words, steps, bytes, hows: [...mmu.taken.hows] };
   }
 }
 

@@ -6,14 +6,15 @@
  * whose parts are called here; only decoding and register write-back are left out. The VMM is taken to answer
  * every exit at once: it does nothing about a store, gives 0xff for a load, and steps over what got -EFAULT (a load then reads 0).
  */
-import { GFN_LIMIT, PAGE_SHIFT } from '../../abi.ts';
+import { GFN_LIMIT, PAGE_SHIFT, PAGE_SIZE } from '../../abi.ts';
 import { assert } from '../../assert.ts';
 import { KVM_EXIT_MMIO } from '../../exits.ts';
 import { F_WRITE } from '../../facts.ts';
 import { APIC_GFN } from '../kvm/emulate/emulate-ops.ts';
+import { Fault, HOW_MMIO } from '../kvm/fault/fault.ts';
 import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_HVA_OK, V_MAP } from '../kvm/fault/fault-path.ts';
 import type { Mmu } from '../kvm/paging/mmu.ts';
-import { directPtePrefetch, intoStage2 } from '../kvm/paging/prefetch.ts';
+import { directPtePrefetch, intoStage2, type PrefetchInto } from '../kvm/paging/prefetch.ts';
 import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from '../kvm/paging/stage2.ts';
 import { guestFrame } from '../kvm/slots/guest-frame.ts';
 import { EV_EXIT, EV_FAULT, EV_OFFSET_SHIFT, EV_REFUSED, EV_VALUE_SHIFT, type Vm } from '../vm.ts';
@@ -63,6 +64,8 @@ export class AccessBatch {
   readonly #remember: boolean;
   readonly #hits = new Hits();
   readonly #lane: Lane;
+  readonly #fault = new Fault();
+  readonly #stage2: PrefetchInto;
   /** The lane may be taken: nested paging (no prefetch), no asynchronous faults. */
   #lanes = false;
   /** What #loadsFrom() read, added up. */
@@ -75,6 +78,7 @@ export class AccessBatch {
     this.#mmu = vcpu.mmu;
     this.#regs = vcpu.regs;
     this.#remember = options.rememberRefusals ?? false;
+    this.#stage2 = intoStage2(this.#mmu);
     this.#lane = new Lane(this.#mmu, this.#remember);
   }
 
@@ -171,18 +175,21 @@ export class AccessBatch {
   #miss(gfn: number, off: number, write: number, value: number): number {
     const vm = this.#vm;
     const mmu = this.#mmu;
+    const fault = this.#fault;
     const need = write !== 0 ? SPTE_PRESENT | SPTE_WRITE : SPTE_PRESENT;
     let spte = gfn < GFN_LIMIT ? spteOf(vm, gfn) : 0;
     while ((spte & need) !== need) {
       if ((spte & SPTE_MMIO) !== 0 && this.#isKnownDevice(gfn)) return this.#emulate(gfn, off, write, value);
-      if ((spte & SPTE_PRESENT) !== 0 && mmu.fastPageFault(gfn, spte, write)) spte = spteOf(vm, gfn);
+      fault.begin(gfn, write);
+      fault.linear = gfn * PAGE_SIZE;
+      fault.spte = spte;
+      if ((spte & SPTE_PRESENT) !== 0 && mmu.fastPageFault(fault)) spte = spteOf(vm, gfn);
       else {
-        const verdict = mmu.decide(gfn, write);
-        if ((verdict & V_ACTION) !== V_MAP) return this.#notMapped(gfn, off, write, value, spte);
-        vm.record(EV_FAULT, mmu.word, gfn, verdict);
-        mmu.faultInFrame(gfn, verdict);
-        spte = mmu.map(gfn, verdict);
-        if (!mmu.nested) directPtePrefetch(mmu, gfn, intoStage2(mmu));
+        if ((mmu.decide(fault) & V_ACTION) !== V_MAP) return this.#notMapped(fault, off, value);
+        vm.record(EV_FAULT, fault.word, gfn, fault.verdict);
+        mmu.faultInFrame(fault);
+        spte = mmu.map(fault);
+        if (!mmu.nested) directPtePrefetch(mmu, fault, this.#stage2);
       }
       this.#steps.count(WAY_FIXED);
     }
@@ -207,10 +214,9 @@ export class AccessBatch {
   }
 
   /** A fault that no page answers: an error, an exit, or the emulator's own copy. */
-  #notMapped(gfn: number, off: number, write: number, value: number, spte: number): number {
+  #notMapped(fault: Fault, off: number, value: number): number {
     const mmu = this.#mmu;
-    const word = mmu.word;
-    const verdict = mmu.verdict;
+    const { gfn, write, word, verdict } = fault;
     const action = verdict & V_ACTION;
     if (action === V_EFAULT || isRefusal(word, verdict, write)) {
       this.exits = (this.exits + 1) | 0;
@@ -222,11 +228,11 @@ export class AccessBatch {
     }
     assert(action === V_EMULATE || action === V_EMULATE_MMIO, 'a verdict that needs a vCPU to wait');
     this.#vm.record(EV_FAULT, word, gfn, verdict);
-    if (action === V_EMULATE_MMIO) mmu.rememberMmio(gfn * 4096, gfn, spte);
+    if (action === V_EMULATE_MMIO) mmu.rememberMmio(fault);
     else if (write === 0 && !mmu.matchesMmioGfn(gfn)) {
       // A load is no page-table write: KVM lets the guest try once more before it emulates.
       this.#steps.count(WAY_RETRIED);
-      mmu.decide(gfn, write);
+      mmu.decide(fault);
       this.#vm.record(EV_FAULT, word, gfn, verdict);
     }
     return this.#emulate(gfn, off, write, value);
@@ -236,10 +242,10 @@ export class AccessBatch {
   #isKnownDevice(gfn: number): boolean {
     const mmu = this.#mmu;
     if (!mmu.matchesMmioGfn(gfn)) {
-      if (mmu.currentMmioGfn(gfn) < 0) return false;
+      if (!mmu.isCurrentMmio(gfn)) return false;
       mmu.cacheMmio(gfn * 4096, gfn);
     }
-    mmu.mmioFaults++;
+    mmu.taken.hows[HOW_MMIO]!++;
     return true;
   }
 

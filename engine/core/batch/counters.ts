@@ -2,6 +2,7 @@
 import { FACT_WORDS } from '../../facts.ts';
 import { DECISIONS, type FaultPolicy, type Patch } from '../../policy.ts';
 import { STEPS } from '../../steps.ts';
+import { Fault } from '../kvm/fault/fault.ts';
 import { STEP_COUNTS, type Vm, WORDS } from '../vm.ts';
 import { type BenchMachine, ROM_64, type RomSpec } from './bench-machine.ts';
 import { LoopSet, type Op } from './loops.ts';
@@ -52,6 +53,12 @@ function sum(vm: Vm, at: number, n: number): number {
   return total;
 }
 
+function oneFault(gfn: number): Fault {
+  const fault = new Fault();
+  fault.begin(gfn, 0);
+  return fault;
+}
+
 /** Counts every loop of a ROM on fresh machines. */
 export function countLoops(rom: RomSpec, plant: Plant): ReadonlyMap<Op, LoopCounters> {
   const { patch, calls } = countingPatch();
@@ -64,7 +71,7 @@ export function countLoops(rom: RomSpec, plant: Plant): ReadonlyMap<Op, LoopCoun
       const before = totals(bench);
       const asked = calls();
       loop.run();
-      if (plant === 'lookup') bench.machine.mmu.decide(ROM_64[0]!, 0);
+      if (plant === 'lookup') bench.machine.mmu.decide(oneFault(ROM_64[0]!));
       const after = totals(bench);
       const counters = {
         accesses: loop.operations,

@@ -9,6 +9,7 @@ import * as exits from '../../exits.ts';
 import * as facts from '../../facts.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import * as pte from '../host/mapping.ts';
+import { HOW_MMIO } from '../kvm/fault/fault.ts';
 import * as path from '../kvm/fault/fault-path.ts';
 import type { Mmu } from '../kvm/paging/mmu.ts';
 import * as stage2 from '../kvm/paging/stage2.ts';
@@ -285,7 +286,7 @@ export class Lane {
     }
     if (device >= 0) {
       mmu.cacheMmio(device * 4096, device);
-      mmu.mmioFaults += i - from;
+      mmu.taken.hows[HOW_MMIO]! += i - from;
       h[this.#kinds + (write === 0 ? KIND_DEVICE_LOAD : KIND_DEVICE_STORE)]! += i - from;
     }
     this.sum = write === 0 ? (i - from) * NO_DEVICE : 0;

@@ -17,7 +17,6 @@ import {
 } from '../../exits.ts';
 import { F_APF } from '../../facts.ts';
 import type { VcpuSetup } from '../../machine.ts';
-import type { FaultPolicy } from '../../policy.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
 import { Cpu } from '../x86/cpu/cpu.ts';
@@ -49,6 +48,7 @@ import {
 import { KvmEmulateOps } from './emulate/emulate-ops.ts';
 import { ExceptionQueue } from './emulate/exceptions.ts';
 import { MmioState } from './emulate/mmio.ts';
+import { Fault } from './fault/fault.ts';
 import type { LifeRecorder } from './fault/life.ts';
 import { type FaultingVcpu, PageFaults } from './fault/page-fault.ts';
 import { GuestBus } from './guest-bus.ts';
@@ -78,6 +78,7 @@ export class Vcpu implements FaultingVcpu {
   readonly mmio = new MmioState();
   readonly exit: ExitRecord;
   readonly life: LifeRecorder;
+  readonly fault = new Fault();
   readonly emulation: Emulation;
   readonly pageFaults: PageFaults;
   readonly shadow: ShadowTables | undefined;
@@ -88,7 +89,7 @@ export class Vcpu implements FaultingVcpu {
   readonly #patience: Patience;
   readonly #irqchip: boolean;
 
-  constructor(mmu: Mmu, exit: ExitRecord, policy: FaultPolicy, life: LifeRecorder, options: VcpuOptions) {
+  constructor(mmu: Mmu, exit: ExitRecord, life: LifeRecorder, options: VcpuOptions) {
     this.mmu = mmu;
     this.exit = exit;
     this.life = life;
@@ -102,7 +103,7 @@ export class Vcpu implements FaultingVcpu {
     this.emulator = new Emulator(this.regs, this.ops);
     this.ops.canUseGpa = () => this.emulator.canUseGpa();
     this.emulation = new Emulation(this);
-    this.pageFaults = new PageFaults(this, policy, this.#walk);
+    this.pageFaults = new PageFaults(this);
     if (!mmu.nested) {
       this.shadow = new ShadowTables(mmu, this.regs, this.#walk);
       this.bus.shadow = this.shadow;
@@ -121,6 +122,7 @@ export class Vcpu implements FaultingVcpu {
   queueException(vector: number, errorCode: number): void {
     this.mmu.vm.count(STEP_INDEX.inject);
     this.#exceptions.queue(vector, errorCode);
+    if (this.life.open) this.life.note('kvm_queue_exception()', `${this.#exceptions.says} for the guest`);
   }
 
   clearExceptionQueue(): void {

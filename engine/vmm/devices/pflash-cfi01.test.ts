@@ -1,6 +1,5 @@
 /** The flash chip: the command set, the closed forms of its exits, and the whole recorded boot. */
 import { describe, expect, test } from 'vitest';
-import { fnv1a64 } from '../../../scenarios/digest.ts';
 import {
   anatomy,
   BLOCK_BYTES,
@@ -9,6 +8,7 @@ import {
   recordedCommands,
   VARSTORE_BYTES,
 } from '../../../scenarios/readonly-memory/flash/varstore.ts';
+import { fnv1a64 } from '../../fnv.ts';
 import { PflashCfi01, READ_ARRAY } from './pflash-cfi01.ts';
 
 /** A chip over plain bytes, with the counts a VMM would keep. */

@@ -1,7 +1,7 @@
 /** Real input: the flash commands of OVMF's first boot, sent again by a guest program that reads them from RAM. */
 import { PAGE_SIZE } from '../../../engine/abi.ts';
+import { fnv1a64 } from '../../../engine/fnv.ts';
 import { pflash } from '../../../engine/vmm/devices/pflash-cfi01.ts';
-import { fnv1a64 } from '../../digest.ts';
 import { count, ends, everyStrategy, lives, same } from '../../language/claims.ts';
 import { sumOf } from '../../language/image.ts';
 import { ram, rom } from '../../language/regions.ts';

@@ -19,6 +19,7 @@ import type { Mmu } from '../paging/mmu.ts';
 import type { SoftWalk } from '../paging/soft-walk.ts';
 import { givesHva, guestFrame } from '../slots/guest-frame.ts';
 import { MMIO_DATA_BYTES, type MmioState } from './mmio.ts';
+import { MmioBus } from './mmio-bus.ts';
 
 const PF_VECTOR = 14;
 const ACCESS = STEP_INDEX['emulate-access'];
@@ -60,6 +61,7 @@ export class KvmEmulateOps implements EmulateOps {
     data: new Uint8Array(64),
     answered: false,
   };
+  readonly bus = new MmioBus();
   readonly #mmu: Mmu;
   readonly #regs: Regs;
   readonly #mmio: MmioState;
@@ -196,8 +198,15 @@ export class KvmEmulateOps implements EmulateOps {
       gpa,
       this.buf.slice(at, write ? at + n : at),
     );
-    this.#mmio.add(gpa, n, at);
+    const handled = write && !this.bus.empty ? this.#busWrite(gpa, n, at) : 0;
+    if (handled < n) this.#mmio.add(gpa + handled, n - handled, at + handled);
     return X86EMUL_CONTINUE;
+  }
+
+  /** write_mmio(): is the store handled in the kernel? */
+  #busWrite(gpa: number, n: number, at: number): number {
+    this.#mmu.vm.count(STEP_INDEX['mmio-bus']);
+    return this.bus.write(gpa, this.buf.subarray(at, at + n));
   }
 
   /** emulator_cmpxchg_emulated(). */

@@ -16,7 +16,8 @@ import { EV_EMULATE } from '../../vm.ts';
 import type { Emulator } from '../../x86/emulator/emulator.ts';
 import { EMULATION_FAILED, EMULATION_RESTART, EMULATION_UNSUPPORTED } from '../../x86/ports.ts';
 import type { Regs } from '../../x86/regs.ts';
-import { V_FAILURE_SHIFT, V_REEXECUTE } from '../fault/fault-path.ts';
+import type { Fault } from '../fault/fault.ts';
+import { askFailure, askReexecute, V_FAILURE_SHIFT, V_REEXECUTE } from '../fault/fault-path.ts';
 import type { LifeRecorder } from '../fault/life.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../paging/guest-walk.ts';
 import type { Mmu } from '../paging/mmu.ts';
@@ -55,6 +56,8 @@ export interface EmulationHost {
   readonly mmio: MmioState;
   readonly exit: ExitRecord;
   readonly life: LifeRecorder;
+  /** The page fault that emulation comes from, if it comes from one. */
+  readonly fault: Fault;
   readonly trace: Tracing;
   /** PENDING_*. */
   pending: number;
@@ -80,9 +83,8 @@ export class Emulation {
   /** `last_retry_eip`, `last_retry_addr`. */
   #lastRetryEip = -1;
   #lastRetryAddress = -1;
-  /** Instructions emulated, retries, and emulations that failed. */
+  /** Instructions emulated, guests entered again because that failed, and failures. */
   emulated = 0;
-  retried = 0;
   reexecuted = 0;
   failed = 0;
   /** Fault words for which reexecute_instruction() asked for a writable page, and how often. */
@@ -105,7 +107,7 @@ export class Emulation {
       if (decoded === EMULATION_FAILED) return this.#decodeFailed(address, type);
       if ((type & EMULTYPE_TRAP_UD) !== 0 && !emulator.emulateOnUd) return this.#injectUd();
       if (this.#retryInstruction(address, type)) {
-        this.retried++;
+        mmu.taken.retry(this.#vcpu.fault);
         if (life.open)
           life.note('retry_instruction()', 'not a page-table write: let the guest try once more first');
         return ENTER_GUEST;
@@ -232,7 +234,7 @@ export class Emulation {
       const says = again
         ? 'enter the guest again, it may work now'
         : 'entering the guest again would not help';
-      life.decided('reexecute_instruction()', `emulation failed; ${says}`, 'reexecuteInstruction', word);
+      life.decided('reexecute_instruction()', `emulation failed; ${says}`, askReexecute(word));
     }
     if (again) this.reexecuted++;
     this.reexecuteWords.set(word, (this.reexecuteWords.get(word) ?? 0) + 1);
@@ -255,7 +257,8 @@ export class Emulation {
     mmu.vm.record(EV_EMULATE, regs.rip, -1, verdict);
     if (life.open) {
       life.note(where, 'KVM cannot emulate this instruction');
-      life.decided('handle_emulation_failure()', FAILURE_SAYS[verdict]!, 'handleEmulationFailure', word);
+      if (fault) life.decided('handle_emulation_failure()', FAILURE_SAYS[verdict]!, askFailure(word));
+      else life.note('handle_emulation_failure()', FAILURE_SAYS[verdict]!);
     }
     if (verdict === EMULATION_FAILURE_INTERNAL_ERROR) {
       this.#vcpu.queueException(UD_VECTOR, -1);

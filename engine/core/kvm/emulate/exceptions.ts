@@ -8,6 +8,14 @@ export const UD_VECTOR = 6;
 export const PF_VECTOR = 14;
 const DF_VECTOR = 8;
 
+/** Names for explanations. */
+const NAMES: Readonly<Record<number, string>> = {
+  [UD_VECTOR]: '#UD',
+  [DF_VECTOR]: '#DF',
+  13: '#GP',
+  [PF_VECTOR]: '#PF',
+};
+
 /** exception_class(): #DE, #TS, #NP, #SS and #GP. */
 const isContributory = (vector: number): boolean => vector === 0 || (vector >= 10 && vector <= 13);
 
@@ -30,6 +38,13 @@ export class ExceptionQueue {
       : vector === PF_VECTOR && before === PF_VECTOR;
     this.#vector = double ? DF_VECTOR : vector;
     this.#errorCode = double ? 0 : errorCode;
+  }
+
+  /** What is on its way, in words: for explanations. */
+  get says(): string {
+    if (this.#tripleFault) return 'a triple fault';
+    const name = NAMES[this.#vector] ?? `exception ${this.#vector}`;
+    return this.#errorCode < 0 ? name : `${name} with error code 0x${this.#errorCode.toString(16)}`;
   }
 
   /** kvm_clear_exception_queue(). */

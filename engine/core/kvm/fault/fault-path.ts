@@ -52,18 +52,22 @@ export const V_FAILURE_SHIFT = 7;
 /** __gfn_to_hva_many() gives an address for this access: what the emulator's own copies go by. */
 export const V_HVA_OK = 1 << 9;
 
-/** Somebody watching the path: each thing that happens, with the step it costs or the decision it is. */
-export type Watch = (at: Place, says: string, step?: Step, decision?: Decision) => void;
+/** A question of the seam as it was put: which decision, and what a kernel answers to it, as a number. */
+export interface Asked {
+  readonly decision: Decision;
+  readonly answer: (kvm: FaultPolicy) => number;
+}
+
+/** Somebody watching the path: each thing that happens, with the step it costs or the question it is. */
+export type Watch = (at: Place, says: string, step?: Step, asked?: Asked) => void;
 const nobody: Watch = () => {};
 
-/** Walks the fault path for one word; returns the verdict. */
+/**
+ * Walks the fault path for one word; returns the verdict. The step 'page-fault' is the whole walk's, and told by who
+ * takes the fault.
+ */
 export function walkFault(word: number, kvm: FaultPolicy, watch: Watch = nobody): number {
   const f = factsOf(word);
-  watch(
-    'kvm_mmu_page_fault()',
-    f.write ? 'a write that stage 2 does not allow' : 'no stage-2 entry',
-    'page-fault',
-  );
   let pfn = faultPfn(f, kvm, true, watch);
   if (pfn === KVM_PFN_ERR_NEEDS_IO) {
     if (mayGoAsync(f, kvm)) {
@@ -87,15 +91,16 @@ export function walkFault(word: number, kvm: FaultPolicy, watch: Watch = nobody)
 }
 
 function badPage(f: Facts, pfn: PfnVerdict, kvm: FaultPolicy, watch: Watch): number {
+  const asked: Asked = { decision: 'handleBadPage', answer: (k) => k.handleBadPage(f, pfn) };
   const verdict = kvm.handleBadPage(f, pfn);
   const name = pfn === KVM_PFN_ERR_RO_FAULT ? 'KVM_PFN_ERR_RO_FAULT' : 'KVM_PFN_ERR_FAULT';
   if (verdict === BAD_PAGE_EFAULT) {
-    watch('kvm_handle_error_pfn()', `${name}: KVM_RUN returns -EFAULT`, undefined, 'handleBadPage');
+    watch('kvm_handle_error_pfn()', `${name}: KVM_RUN returns -EFAULT`, undefined, asked);
     return V_EFAULT;
   }
   const cached = verdict !== BAD_PAGE_EMULATE;
   const how = cached ? ', and the gfn is remembered as MMIO' : ', and nothing is remembered';
-  watch('kvm_handle_error_pfn()', `${name}: emulate the store${how}`, undefined, 'handleBadPage');
+  watch('kvm_handle_error_pfn()', `${name}: emulate the store${how}`, undefined, asked);
   return cached ? V_EMULATE_MMIO : V_EMULATE;
 }
 
@@ -106,16 +111,17 @@ function mayGoAsync(f: Facts, kvm: FaultPolicy): boolean {
 
 /** __gfn_to_pfn_memslot(). */
 function faultPfn(f: Facts, kvm: FaultPolicy, nowait: boolean, watch: Watch): PfnVerdict {
+  const asked: Asked = { decision: 'gfnToHva', answer: (k) => k.gfnToHva(f) };
   const hva = kvm.gfnToHva(f);
   if (hva === KVM_HVA_ERR_RO_BAD) {
-    watch('__gfn_to_hva_many()', 'a write to a read-only slot: no address', undefined, 'gfnToHva');
+    watch('__gfn_to_hva_many()', 'a write to a read-only slot: no address', undefined, asked);
     return KVM_PFN_ERR_RO_FAULT;
   }
   if (hva === KVM_HVA_ERR_BAD) {
-    watch('__gfn_to_hva_many()', 'no slot here', undefined, 'gfnToHva');
+    watch('__gfn_to_hva_many()', 'no slot here', undefined, asked);
     return KVM_PFN_NOSLOT;
   }
-  watch('__gfn_to_hva_many()', 'the slot gives a host address', undefined, 'gfnToHva');
+  watch('__gfn_to_hva_many()', 'the slot gives a host address', undefined, asked);
   return hvaToPfn(f, kvm, nowait, watch);
 }
 
@@ -136,7 +142,8 @@ function hvaToPfn(f: Facts, kvm: FaultPolicy, nowait: boolean, watch: Watch): Pf
   watch('hva_to_pfn_slow()', gupRefusal(f, nowait), 'gup-slow');
   if (!nowait) watch('check_user_page_hwpoison()', 'asked again: is the page poisoned?', 'gup-slow');
   const pfn = kvm.gupFailed(f, nowait);
-  watch('hva_to_pfn()', gupFailedSays(pfn), undefined, 'gupFailed');
+  const asked: Asked = { decision: 'gupFailed', answer: (k) => k.gupFailed(f, nowait) };
+  watch('hva_to_pfn()', gupFailedSays(pfn), undefined, asked);
   return pfn;
 }
 
@@ -191,14 +198,29 @@ export function writablePfn(word: number, kvm: FaultPolicy, watch: Watch = nobod
   return faultPfn(factsOf(word | F_WRITE), kvm, false, watch);
 }
 
+/** reexecute_instruction() as it is asked about a page. */
+export function askReexecute(word: number): Asked {
+  const f = factsOf(word);
+  return {
+    decision: 'reexecuteInstruction',
+    answer: (k) => Number(k.reexecuteInstruction(f, writablePfn(word, k))),
+  };
+}
+
+/** handle_emulation_failure() as it is asked about a page. */
+export function askFailure(word: number): Asked {
+  const f = factsOf(word);
+  return { decision: 'handleEmulationFailure', answer: (k) => k.handleEmulationFailure(f) };
+}
+
 /** The verdict of every legal word under a policy, for the hot path. */
 export function tabulate(kvm: FaultPolicy): Int32Array {
   const table = new Int32Array(FACT_WORDS);
   for (const word of LEGAL_WORDS) {
     const f = factsOf(word);
-    const again = kvm.reexecuteInstruction(f, writablePfn(word, kvm)) ? V_REEXECUTE : 0;
+    const again = askReexecute(word).answer(kvm) !== 0 ? V_REEXECUTE : 0;
     const address = kvm.gfnToHva(f) === HVA_OK ? V_HVA_OK : 0;
-    const failure = kvm.handleEmulationFailure(f) << V_FAILURE_SHIFT;
+    const failure = askFailure(word).answer(kvm) << V_FAILURE_SHIFT;
     table[word] = walkFault(word, kvm) | again | failure | address;
   }
   return table;

@@ -10,6 +10,7 @@ import { STEP_INDEX } from '../../../steps.ts';
 import type { AddressSpace } from '../../host/address-space.ts';
 import { absentFacts, PTE_FACTS, PTE_FRAME_SHIFT } from '../../host/mapping.ts';
 import { EV_FAULT, type Vm, WORDS } from '../../vm.ts';
+import { Fault, FaultCounts, HOW_FAST, HOW_PATH, HOW_SPURIOUS } from '../fault/fault.ts';
 import {
   V_ACTION,
   V_ASYNC,
@@ -61,17 +62,11 @@ export class Mmu extends MmioInfo {
   readonly stage2: Stage2;
   /** F_APF while the vCPU can take asynchronous faults, else 0. */
   apf = 0;
-  /** Word, verdict and frame of the last fault resolved: for the caller, and for explanations. */
-  word = 0;
-  verdict = 0;
-  frame = 0;
-  /** Slot record and host pte that the last word was read from, 0 for none. */
-  #record = 0;
-  #pte = 0;
-  /** Faults that needed no look-up: write access given back for the dirty log, or already there. */
-  fastFixed = 0;
-  /** Faults on MMIO entries. */
-  mmioFaults = 0;
+  /** Faults so far, by the way they took. */
+  readonly taken = new FaultCounts();
+  /** For look-ups that are no fault, and for pages that prefetch.ts maps beside the one that faulted. */
+  readonly #look = new Fault();
+  readonly neighbour = new Fault();
   /** Shadow page tables, where they are in use, forget what they had. */
   onZap: () => void = () => {};
   /** …or lose write access to these frames, for the dirty log. */
@@ -117,23 +112,35 @@ export class Mmu extends MmioInfo {
     this.onZap();
   }
 
-  /** The fault word of an access to a gfn. */
+  /** The fault word that an access to a gfn would have. */
   wordOf(gfn: number, write: number): number {
-    const vm = this.vm;
-    const record = gfn < GFN_LIMIT ? slotRecordOf(vm, gfn) : 0;
-    this.#record = record;
-    const word = write | this.apf;
-    if (record === 0) return word;
-    const h = vm.h;
-    const facts = h[record + SLOT_FACTS]!;
-    if (facts < 0) return this.#mixedWord(record, gfn) | word;
-    if ((facts & F_VM_READ) === 0) return facts | word;
-    const page = gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!;
-    const leaf = h[h[record + SLOT_PTES]! + (page >>> 9)]!;
+    const look = this.#look;
+    look.gfn = gfn;
+    look.write = write;
+    return this.lookUp(look);
+  }
+
+  /** Looks the facts up: slot record, host pte and word go into the record. Returns the word. */
+  lookUp(fault: Fault): number {
+    const { gfn } = fault;
+    const slot = gfn < GFN_LIMIT ? slotRecordOf(this.vm, gfn) : 0;
+    fault.slot = slot;
+    fault.pte = 0;
+    fault.word = fault.write | this.apf | (slot === 0 ? 0 : this.#slotFacts(fault));
+    return fault.word;
+  }
+
+  #slotFacts(fault: Fault): number {
+    const { gfn, slot } = fault;
+    const { h } = this.vm;
+    const facts = h[slot + SLOT_FACTS]!;
+    if (facts < 0) return this.#mixedFacts(slot, gfn);
+    if ((facts & F_VM_READ) === 0) return facts;
+    const page = gfn - h[slot + SLOT_BASE_GFN]! + h[slot + SLOT_PTE_OFFSET]!;
+    const leaf = h[h[slot + SLOT_PTES]! + (page >>> 9)]!;
     const pte = leaf === 0 ? 0 : h[leaf + (page & 511)]!;
-    this.#pte = pte;
-    if (pte !== 0) return facts | (pte & PTE_FACTS) | word;
-    return facts | this.#absentFacts(record, page) | word;
+    fault.pte = pte;
+    return facts | (pte !== 0 ? pte & PTE_FACTS : this.#absentFacts(slot, page));
   }
 
   #absentFacts(record: number, page: number): number {
@@ -141,62 +148,53 @@ export class Mmu extends MmioInfo {
     return mapping === undefined ? 0 : absentFacts(this.vm, mapping, page);
   }
 
-  #mixedWord(record: number, gfn: number): number {
+  #mixedFacts(record: number, gfn: number): number {
     const slot = this.slots.slotOfRecord(record)!;
     const readonly = (slot.flags & KVM_MEM_READONLY) !== 0 ? F_SLOT_READONLY : 0;
     const hvn = slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn;
     return F_SLOT | readonly | this.host.facts(hvn);
   }
 
-  /** Decides a fault: counts its word and leaves word and verdict in the fields. Returns the verdict. */
-  decide(gfn: number, write: number): number {
-    const vm = this.vm;
-    const word = this.wordOf(gfn, write);
-    const verdict = vm.verdicts[word]!;
-    vm.h[WORDS + word]!++;
-    this.word = word;
-    this.verdict = verdict;
+  /** Decides a fault: looks its facts up, counts the word and takes the verdict. Returns the verdict. */
+  decide(fault: Fault): number {
+    const word = this.lookUp(fault);
+    const verdict = this.vm.verdicts[word]!;
+    this.vm.h[WORDS + word]!++;
+    fault.how = HOW_PATH;
+    fault.verdict = verdict;
     return verdict;
   }
 
-  /**
-   * Decides a fault and, where a page is to be mapped, lets the host fault it in and leaves its frame in the
-   * field too. Returns the verdict. No entry is made yet.
-   */
-  resolve(gfn: number, write: number): number {
-    const verdict = this.decide(gfn, write);
-    this.vm.record(EV_FAULT, this.word, gfn, verdict);
-    if ((verdict & V_ACTION) === V_MAP) this.faultInFrame(gfn, verdict);
-    else if ((verdict & V_ACTION) === V_ASYNC) this.#completeAsync(gfn);
+  /** Decides a fault and, where a page is to be mapped, lets the host fault it in. Returns the verdict; makes no entry. */
+  resolve(fault: Fault): number {
+    const verdict = this.decide(fault);
+    this.vm.record(EV_FAULT, fault.word, fault.gfn, verdict);
+    if ((verdict & V_ACTION) === V_MAP) this.faultInFrame(fault);
+    else if ((verdict & V_ACTION) === V_ASYNC) this.#completeAsync(fault.gfn);
     return verdict;
   }
 
-  /** After decide() said V_MAP: the frame to be mapped, into its field. */
-  faultInFrame(gfn: number, verdict: number): void {
-    if ((verdict & V_FAULT_IN) !== 0) this.frame = this.#faultIn(gfn, verdict);
-    else if (this.vm.h[this.#record + SLOT_FACTS]! < 0) this.frame = this.#faultIn(gfn, 0);
-    else this.frame = this.#pte >>> PTE_FRAME_SHIFT;
-  }
-
-  /** The frame behind a gfn that the host has mapped. */
-  mappedFrame(gfn: number): number {
-    this.wordOf(gfn, 0);
-    return this.vm.h[this.#record + SLOT_FACTS]! < 0 ? this.#faultIn(gfn, 0) : this.#pte >>> PTE_FRAME_SHIFT;
+  /** After a V_MAP verdict: the frame to be mapped. */
+  faultInFrame(fault: Fault): void {
+    const own = this.vm.h[fault.slot + SLOT_FACTS]! >= 0;
+    if (own && (fault.verdict & V_FAULT_IN) === 0) fault.frame = fault.pte >>> PTE_FRAME_SHIFT;
+    else this.#faultIn(fault, own);
   }
 
   /** Lets the host serve the fault: the slot's own mapping, or whatever lies there now where that changed. */
-  #faultIn(gfn: number, verdict: number): number {
-    const h = this.vm.h;
-    const record = this.#record;
-    const write = (verdict & V_FAULT_IN_WRITE) !== 0;
+  #faultIn(fault: Fault, own: boolean): void {
+    const { h } = this.vm;
+    const { faults } = this.host;
+    const record = fault.slot;
+    const write = (fault.verdict & V_FAULT_IN_WRITE) !== 0;
     const slot = this.slots.slotOfRecord(record)!;
-    if (h[record + SLOT_FACTS]! >= 0) {
-      const page = gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!;
-      return this.host.faults.faultIn(slot.mapping!, page, write) >>> PTE_FRAME_SHIFT;
-    }
-    const hvn = slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn;
-    const mapping = this.host.find(hvn)!;
-    return this.host.faults.faultIn(mapping, hvn - mapping.startHvn, write) >>> PTE_FRAME_SHIFT;
+    const hvn = slot.userspaceAddr / PAGE_SIZE + fault.gfn - slot.baseGfn;
+    const mapping = own ? slot.mapping! : this.host.find(hvn)!;
+    const page = own
+      ? fault.gfn - h[record + SLOT_BASE_GFN]! + h[record + SLOT_PTE_OFFSET]!
+      : hvn - mapping.startHvn;
+    fault.frame = faults.faultIn(mapping, page, write) >>> PTE_FRAME_SHIFT;
+    fault.host = faults.lastFault;
   }
 
   /**
@@ -210,11 +208,11 @@ export class Mmu extends MmioInfo {
   }
 
   /** make_spte(): the entry that a V_MAP verdict allows; logs the page if it may be written. */
-  makeSpte(gfn: number, verdict: number): number {
+  makeSpte(fault: Fault, verdict = fault.verdict): number {
     const writable = (verdict & V_WRITABLE) !== 0;
-    if (writable) this.#logDirty(gfn);
+    if (writable) this.#logDirty(fault.gfn);
     const rights = writable ? SPTE_WRITE | SPTE_HOST_WRITABLE | SPTE_MMU_WRITABLE : 0;
-    return (this.frame << SPTE_FRAME_SHIFT) | SPTE_PRESENT | rights;
+    return (fault.frame << SPTE_FRAME_SHIFT) | SPTE_PRESENT | rights;
   }
 
   #logDirty(gfn: number): void {
@@ -223,61 +221,65 @@ export class Mmu extends MmioInfo {
     this.slots.markDirty(record, gfn);
   }
 
-  /** direct_page_fault(): gva is for the MMIO cache and only used under shadow paging. */
-  directPageFault(gfn: number, write: number, gva: number): number {
-    const vm = this.vm;
-    const old = gfn < GFN_LIMIT ? spteOf(vm, gfn) : 0;
-    if ((old & SPTE_PRESENT) !== 0 && this.fastPageFault(gfn, old, write)) return PF_FIXED;
-    const verdict = this.resolve(gfn, write);
-    switch (verdict & V_ACTION) {
+  /** direct_page_fault(): PF_*. */
+  directPageFault(fault: Fault): number {
+    const { gfn } = fault;
+    fault.spte = gfn < GFN_LIMIT ? spteOf(this.vm, gfn) : 0;
+    if ((fault.spte & SPTE_PRESENT) !== 0 && this.fastPageFault(fault)) return PF_FIXED;
+    switch (this.resolve(fault) & V_ACTION) {
       case V_MAP:
-        this.map(gfn, verdict);
+        this.map(fault);
         return PF_FIXED;
       case V_EMULATE:
         return PF_EMULATE;
       case V_EMULATE_MMIO:
-        this.rememberMmio(gva, gfn, old);
+        this.rememberMmio(fault);
         return PF_EMULATE;
       case V_EFAULT:
         return PF_EFAULT;
       default:
-        assert(verdict !== 0, `fault word ${this.word.toString(16)} cannot occur`);
+        assert(fault.verdict !== 0, `fault word ${fault.word.toString(16)} cannot occur`);
         return PF_RETRY;
     }
   }
 
-  /** Makes the entry of a V_MAP verdict whose frame is in its field. */
-  map(gfn: number, verdict: number): number {
-    const spte = this.makeSpte(gfn, verdict);
-    this.stage2.set(gfn, spte);
+  /** Makes the entry of a V_MAP verdict whose frame is known. */
+  map(fault: Fault): number {
+    const spte = this.makeSpte(fault);
+    this.stage2.set(fault.gfn, spte);
     this.vm.count(STAGE2_MAP);
     return spte;
   }
 
   /** The V_EMULATE_MMIO verdict: this gfn is a device from now on, whatever entry it had. */
-  rememberMmio(gva: number, gfn: number, old: number): void {
-    this.cacheMmio(gva, gfn);
+  rememberMmio(fault: Fault): void {
+    const { gfn } = fault;
+    this.cacheMmio(fault.linear, gfn);
     this.vm.count(STAGE2_MAP);
     if (gfn < GFN_LIMIT) this.stage2.setMmio(gfn, this.generation);
-    if (old !== 0) this.vm.flushTlb();
+    if (fault.spte !== 0) this.vm.flushTlb();
   }
 
   /** fast_page_fault(): an entry whose write access was only taken for the dirty log, or a spurious fault. */
-  fastPageFault(gfn: number, spte: number, write: number): boolean {
-    if (write !== 0 && (spte & SPTE_WRITE) === 0) {
+  fastPageFault(fault: Fault): boolean {
+    const { gfn, spte } = fault;
+    let how = HOW_SPURIOUS;
+    if (fault.write !== 0 && (spte & SPTE_WRITE) === 0) {
       this.vm.count(FAST_PAGE_FAULT);
+      fault.lookedFast = true;
       if ((spte & SPTE_FAST_FIXABLE) !== SPTE_FAST_FIXABLE) return false;
       this.stage2.set(gfn, spte | SPTE_WRITE);
       this.#logDirty(gfn);
+      how = HOW_FAST;
     }
-    this.fastFixed++;
+    this.taken.took(fault, how);
     this.vm.record(EV_FAULT, -1, gfn, spte);
     return true;
   }
 
-  /** get_mmio_spte() and check_mmio_spte(): the gfn if its entry is an MMIO entry of this generation, else -1. */
-  currentMmioGfn(gfn: number): number {
+  /** get_mmio_spte() and check_mmio_spte(): is the entry of a gfn an MMIO entry of this generation? */
+  isCurrentMmio(gfn: number): boolean {
     const spte = gfn < GFN_LIMIT ? spteOf(this.vm, gfn) : 0;
-    return (spte & SPTE_MMIO) !== 0 && this.stage2.isCurrentMmio(spte, this.generation) ? gfn : -1;
+    return (spte & SPTE_MMIO) !== 0 && this.stage2.isCurrentMmio(spte, this.generation);
   }
 }

@@ -4,8 +4,8 @@
  */
 import { GFN_LIMIT } from '../../../abi.ts';
 import { F_PTE_WRITE, F_WRITE } from '../../../facts.ts';
+import type { Fault } from '../fault/fault.ts';
 import { V_ACTION, V_FAULT_IN, V_HVA_OK, V_MAP, V_WRITABLE } from '../fault/fault-path.ts';
-import { slotRecordOf } from '../slots/gfn-index.ts';
 import { SLOT_DIRTY } from '../slots/memslots.ts';
 import type { Mmu } from './mmu.ts';
 import { SPTE_PRESENT, spteOf } from './stage2.ts';
@@ -19,42 +19,45 @@ export interface PrefetchInto {
   readonly writable: boolean;
   /** There is an entry for the frame already. */
   has(gfn: number): boolean;
-  /** Makes one, from a V_MAP verdict whose frame is in `mmu.frame`. */
-  map(gfn: number, verdict: number): void;
+  /** Makes one, from a V_MAP verdict whose frame is known. */
+  map(neighbour: Fault): void;
 }
 
 /** Stage 2 itself: the table of a guest without paging. */
 export const intoStage2 = (mmu: Mmu): PrefetchInto => ({
   writable: true,
   has: (gfn) => (spteOf(mmu.vm, gfn) & SPTE_PRESENT) !== 0,
-  map: (gfn, verdict) => mmu.map(gfn, verdict),
+  map: (neighbour) => mmu.map(neighbour),
 });
 
 /**
- * Maps the neighbours of `gfn`, a run of absent entries at a time: a run ends early at the first page that the host
+ * Maps the neighbours of a page, a run of absent entries at a time: a run ends early at the first page that the host
  * cannot give at once, and if that is its first page, so does the whole.
  */
-export function directPtePrefetch(mmu: Mmu, gfn: number, into: PrefetchInto): void {
-  const first = gfn & ~(PTE_PREFETCH_NUM - 1);
+export function directPtePrefetch(mmu: Mmu, fault: Fault, into: PrefetchInto): void {
+  const first = fault.gfn & ~(PTE_PREFETCH_NUM - 1);
   const end = Math.min(first + PTE_PREFETCH_NUM, GFN_LIMIT);
   for (let g = first; g < end; g++) {
     if (into.has(g)) continue;
-    if (!prefetchOne(mmu, g, into)) return;
+    if (!prefetchOne(mmu, fault, g, into)) return;
     // The rest of the run: what cannot be had is passed over up to the next entry that is there.
     let more = true;
-    for (g++; g < end && !into.has(g); g++) more = more && prefetchOne(mmu, g, into);
+    for (g++; g < end && !into.has(g); g++) more = more && prefetchOne(mmu, fault, g, into);
   }
 }
 
 /** One page of gfn_to_page_many_atomic(): no slot, a logged slot, or a page the host has not writable end it. */
-function prefetchOne(mmu: Mmu, gfn: number, into: PrefetchInto): boolean {
-  const record = slotRecordOf(mmu.vm, gfn);
-  if (record === 0 || (into.writable && mmu.vm.h[record + SLOT_DIRTY] !== 0)) return false;
-  const word = mmu.wordOf(gfn, F_WRITE);
+function prefetchOne(mmu: Mmu, fault: Fault, gfn: number, into: PrefetchInto): boolean {
+  const page = mmu.neighbour;
+  page.begin(gfn, F_WRITE);
+  const word = mmu.lookUp(page);
+  if (page.slot === 0 || (into.writable && mmu.vm.h[page.slot + SLOT_DIRTY] !== 0)) return false;
   const verdict = mmu.vm.verdicts[word]!;
   if ((word & F_PTE_WRITE) === 0 || (verdict & V_HVA_OK) === 0) return false;
   if ((verdict & V_ACTION) !== V_MAP || (verdict & V_FAULT_IN) !== 0) return false;
-  mmu.frame = mmu.mappedFrame(gfn);
-  into.map(gfn, into.writable ? verdict : verdict & ~V_WRITABLE);
+  page.verdict = into.writable ? verdict : verdict & ~V_WRITABLE;
+  mmu.faultInFrame(page);
+  into.map(page);
+  fault.prefetched++;
   return true;
 }

@@ -7,9 +7,15 @@
  * guest table and syncs it; what a guest can observe is the same, the number of later faults is not.
  * Source: arch/x86/kvm/mmu/paging_tmpl.h of Linux 6.1.
  */
-import { F_WRITE } from '../../../facts.ts';
 import { STEP_INDEX } from '../../../steps.ts';
 import type { Regs } from '../../x86/regs.ts';
+import {
+  type Fault,
+  HOW_BITS_REFUSED,
+  HOW_GUEST,
+  HOW_TABLE_UNREADABLE,
+  HOW_TRACKED,
+} from '../fault/fault.ts';
 import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_MAP, V_WRITABLE } from '../fault/fault-path.ts';
 import { ACCESS_READ, ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
 import { type Mmu, PF_EFAULT, PF_EMULATE, PF_FIXED, PF_RETRY } from './mmu.ts';
@@ -40,9 +46,6 @@ export class ShadowTables {
   readonly #tracked = new Set<number>();
   /** …and of the last level: writes to them are the guest's own business. */
   readonly #last = new Set<number>();
-
-  /** The last fault was a store to a table of its own translation (`write_fault_to_shadow_pgtable`). */
-  writesOwnTable = false;
 
   constructor(mmu: Mmu, regs: Regs, walk: SoftWalk) {
     this.#mmu = mmu;
@@ -85,41 +88,47 @@ export class ShadowTables {
   }
 
   /** FNAME(page_fault)(): PF_FIXED, PF_EMULATE, PF_RETRY, PF_INJECT or PF_EFAULT. */
-  pageFault(linear: number, write: boolean): number {
+  pageFault(fault: Fault): number {
     const walk = this.#walk;
-    this.#mmu.vm.count(STEP_INDEX['guest-walk']);
-    if (walk.walk(this.#regs, linear, write ? ACCESS_WRITE : ACCESS_READ) !== WALK_OK) return PF_INJECT;
-    const gfn = Math.floor(walk.gpa / 4096);
-    this.writesOwnTable = false;
+    const { taken, vm } = this.#mmu;
+    const write = fault.write !== 0;
+    vm.count(STEP_INDEX['guest-walk']);
+    if (walk.walk(this.#regs, fault.linear, write ? ACCESS_WRITE : ACCESS_READ) !== WALK_OK) {
+      fault.guestCode = walk.code;
+      taken.took(fault, this.#whyRefused());
+      return PF_INJECT;
+    }
+    fault.gfn = Math.floor(walk.gpa / 4096);
+    fault.skippedBits = walk.skippedBits;
     for (let i = 0; i < walk.levels; i++) {
       // The last level may go out of sync (mmu_try_to_unsync_pages()): the guest writes it as it likes.
       if (i < 3) this.#tracked.add(walk.tables[i]!);
       else this.#last.add(walk.tables[i]!);
-      this.writesOwnTable ||= write && walk.tables[i] === gfn;
+      fault.writesOwnTable ||= write && walk.tables[i] === fault.gfn;
     }
-    if (write && this.#tracked.has(gfn)) return PF_EMULATE;
-    return this.#map(linear, gfn, write);
+    if (!write || !this.#tracked.has(fault.gfn)) return this.#map(fault);
+    taken.took(fault, HOW_TRACKED);
+    return PF_EMULATE;
   }
 
-  #map(linear: number, gfn: number, write: boolean): number {
-    const mmu = this.#mmu;
-    const verdict = mmu.resolve(gfn, write ? F_WRITE : 0);
-    const page = Math.floor(linear / 4096);
-    const writable = this.#mayWrite(write);
+  #whyRefused(): number {
+    if (this.#walk.unreadable) return HOW_TABLE_UNREADABLE;
+    return this.#walk.refusedBits ? HOW_BITS_REFUSED : HOW_GUEST;
+  }
+
+  #map(fault: Fault): number {
+    const verdict = this.#mmu.resolve(fault);
+    const writable = this.#mayWrite(fault.write !== 0);
     switch (verdict & V_ACTION) {
       case V_MAP:
-        if (this.#walk.levels === 4) this.#install(page, gfn, verdict, writable);
-        else this.#mapLarge(page, gfn, verdict, writable);
+        if (this.#walk.levels === 4) this.#install(Math.floor(fault.linear / 4096), fault, writable);
+        else this.#mapLarge(fault, writable);
         return PF_FIXED;
       case V_EMULATE:
         return PF_EMULATE;
-      case V_EMULATE_MMIO: {
-        mmu.cacheMmio(linear, gfn, writable);
-        const spte = SPTE_MMIO | ((mmu.generation & MMIO_GEN_MASK) << SPTE_FRAME_SHIFT);
-        this.#entries.set(page, { spte, gfn, writable });
-        mmu.vm.flushTlb();
+      case V_EMULATE_MMIO:
+        this.#rememberMmio(fault, writable);
         return PF_EMULATE;
-      }
       case V_EFAULT:
         return PF_EFAULT;
       default:
@@ -127,9 +136,18 @@ export class ShadowTables {
     }
   }
 
-  #install(page: number, gfn: number, verdict: number, writable: boolean): void {
+  #rememberMmio({ linear, gfn }: Fault, writable: boolean): void {
+    const mmu = this.#mmu;
+    mmu.cacheMmio(linear, gfn, writable);
+    const spte = SPTE_MMIO | ((mmu.generation & MMIO_GEN_MASK) << SPTE_FRAME_SHIFT);
+    this.#entries.set(Math.floor(linear / 4096), { spte, gfn, writable });
+    mmu.vm.flushTlb();
+  }
+
+  #install(page: number, fault: Fault, writable: boolean): void {
+    const { gfn, verdict } = fault;
     const allowed = writable && !this.#tracked.has(gfn) ? verdict : verdict & ~V_WRITABLE;
-    this.#entries.set(page, { spte: this.#mmu.makeSpte(gfn, allowed), gfn, writable });
+    this.#entries.set(page, { spte: this.#mmu.makeSpte(fault, allowed), gfn, writable });
     this.#mmu.vm.count(STEP_INDEX['stage2-map']);
   }
 
@@ -138,17 +156,18 @@ export class ShadowTables {
    * all its entries: validate_direct_spte() drops it when the guest's dirty bit changes that. Neighbours are
    * prefetched into it.
    */
-  #mapLarge(page: number, gfn: number, verdict: number, writable: boolean): void {
+  #mapLarge(fault: Fault, writable: boolean): void {
+    const page = Math.floor(fault.linear / 4096);
     const region = Math.floor(page / 512);
     const before = this.#regions.get(region);
     if (before !== undefined && before !== writable) this.#dropRegion(region);
     this.#regions.set(region, writable);
-    this.#install(page, gfn, verdict, writable);
-    const apart = page - gfn;
-    directPtePrefetch(this.#mmu, gfn, {
+    this.#install(page, fault, writable);
+    const apart = page - fault.gfn;
+    directPtePrefetch(this.#mmu, fault, {
       writable,
       has: (g) => (this.entry(g + apart) & SPTE_PRESENT) !== 0,
-      map: (g, v) => this.#install(g + apart, g, v, writable),
+      map: (neighbour) => this.#install(neighbour.gfn + apart, neighbour, writable),
     });
   }
 

@@ -18,6 +18,9 @@ export class SoftWalk {
   readonly #walk = new Walk();
   /** A bit could not be stored because the table lies in a read-only slot. */
   skippedBits = false;
+  /** After WALK_PAGE_FAULT: it was a table that could not be read, or a bit that could not be stored. */
+  unreadable = false;
+  refusedBits = false;
   /** The leaf entry as it stands after the walk. */
   leafDirty = false;
   leafWritable = false;
@@ -46,8 +49,10 @@ export class SoftWalk {
   /** Translates a linear address; WALK_OK or WALK_PAGE_FAULT: a table that is not there is the guest's fault too. */
   walk(regs: Regs, linear: number, access: number): number {
     this.skippedBits = false;
+    this.refusedBits = false;
     const result = this.#walk.walk(regs, linear % 2 ** 48, access, this);
-    if (result === WALK_UNREACHABLE) {
+    this.unreadable = result === WALK_UNREACHABLE;
+    if (this.unreadable) {
       this.#walk.code = 0;
       return WALK_PAGE_FAULT;
     }
@@ -72,6 +77,7 @@ export class SoftWalk {
       return true;
     }
     const frame = guestFrame(this.#mmu, gfn, true);
+    this.refusedBits = frame < 0;
     if (frame < 0) return false;
     this.#leafAt = (frame << PAGE_SHIFT) | (at & PAGE_MASK);
     this.mem32[this.#leafAt >> 2]! |= bits;

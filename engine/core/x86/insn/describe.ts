@@ -1,5 +1,6 @@
 /** Instructions in words, for those who read what a machine did; never on a path the guest waits for. */
 import { Decoder, DecoderOptions, Formatter, FormatterSyntax } from 'iced-x86';
+import { toHex } from '../../../hex.ts';
 import { MODE_LONG64, MODE_REAL16 } from '../regs.ts';
 
 let formatter: Formatter | undefined;
@@ -12,8 +13,9 @@ export function describeInstruction(code: Uint8Array, mode: number, rip: number)
   decoder.ip = BigInt(rip);
   const instruction = decoder.decode();
   formatter ??= new Formatter(FormatterSyntax.Intel);
-  const hex = Array.from(code.subarray(0, 4), (b) => b.toString(16).padStart(2, '0')).join(' ');
-  const text = instruction.isInvalid ? `(bytes ${hex})` : formatter.format(instruction);
+  const text = instruction.isInvalid
+    ? `(bytes ${toHex(code.subarray(0, 4), ' ')})`
+    : formatter.format(instruction);
   instruction.free();
   decoder.free();
   return text;
