@@ -21,7 +21,7 @@ import pciRom from './readonly-memory/host/pci-rom.ts';
 import slotFlip from './readonly-memory/host/slot-flip.ts';
 
 export type { Device, DeviceFactory, DeviceHost } from '../engine/vmm/devices/device.ts';
-export { pflash } from '../engine/vmm/devices/pflash-cfi01.ts';
+export { FLASH_MODELS, type PflashSpec, pflash } from '../engine/vmm/devices/pflash.ts';
 export type { Place } from '../engine/vmm/place.ts';
 export { Vmm } from '../engine/vmm/vmm.ts';
 export { type ClaimRow, type Count, count, ends, lives } from './language/claims.ts';

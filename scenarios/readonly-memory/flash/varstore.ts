@@ -1,6 +1,6 @@
 /** The variable store of OVMF: what an empty one holds, and the commands that were recorded on a real one. */
 
-import { CLEAR_STATUS, PROGRAM_BYTE, READ_ARRAY } from '../../../engine/vmm/devices/pflash-cfi01.ts';
+import { CLEAR_STATUS, PROGRAM_BYTE, READ_ARRAY } from '../../../engine/vmm/devices/cfi.ts';
 import { loadText } from '../../data/recordings.ts';
 
 /** Bytes of the flash chip that holds the variables, in OVMF builds of 4 MiB. */
