@@ -1,4 +1,7 @@
 /** The command line as a user meets it: help, versions, and one clear line for whatever is wrong. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { completionScript } from './completion.ts';
 import { FORMATS } from './output/render.ts';
@@ -87,6 +90,38 @@ describe('usage errors are one line on stderr and exit 2', () => {
     expect(out).toBe('');
     expect(code).toBe(2);
   });
+});
+
+test('two things of one name are refused, a thing given twice is taken once', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'faultline-'));
+  try {
+    const strategy = (
+      name: string,
+    ): string => `export default { name: '${name}', cover: 'Mine.', source: 'me',
+      layout: { backing: 'shm', shared: true, prot: 1, slotFlags: 0 }, series: [] }`;
+    const scenario = (
+      name: string,
+    ): string => `export default { name: '${name}', asks: 'What?', operation: 'store',
+      source: 'me', memory: { bios: { kind: 'rom', at: 0xf0000, bytes: 0x1000 } }, guest(g) { g.halt(); },
+      operations: () => 0, claims: () => ({}) }`;
+    await writeFile(join(folder, 'a.mjs'), strategy('coexist'));
+    await writeFile(join(folder, 'b.mjs'), scenario('rom-read'));
+    const run = (...argv: string[]) => runCli([...argv, '--no-timing', '--format', 'csv'], { cwd: folder });
+    const two = await run('--scenario', 'rom-read', '--strategy', 'coexist', './a.mjs');
+    expect(two).toEqual({
+      code: 2,
+      out: '',
+      err: "compare: --strategy: 'coexist' is there twice; give each its own name\n",
+    });
+    expect((await run('--scenario', 'rom-read', './b.mjs', '--strategy', 'coexist')).err).toBe(
+      "compare: --scenario: 'rom-read' is there twice; give each its own name\n",
+    );
+    const once = await run('--scenario', 'rom-read', 'rom-read', '--strategy', 'coexist', 'coexist');
+    expect(once.code).toBe(0);
+    expect(once.out.match(/,fate,/g)).toHaveLength(1);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 test('what is echoed does not act on the terminal', async () => {

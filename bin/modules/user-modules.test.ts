@@ -49,6 +49,29 @@ describe('a strategy', () => {
     [STRATEGY.replace('SERIES', patch('{ gupFaild: () => 0 }')), /no decision is called 'gupFaild'/],
     [STRATEGY.replace('SERIES', patch('{ gupFailed: 3 }')), /gupFailed has to be a function/],
     [STRATEGY.replace('SERIES', patch('{ gupFailed: () => undefined }')), /gupFailed\(\) answers undefined/],
+    [
+      STRATEGY.replace('SERIES', patch('{ gfnToHva: () => 3 }')),
+      /gfnToHva\(\) answers 3, not one of 0, 1, 2/,
+    ],
+    [STRATEGY.replace('SERIES', patch('{ gupFailed: () => 7 }')), /gupFailed\(\) answers 7, not one of /],
+    [STRATEGY.replace('SERIES', patch('{ handleBadPage: () => -1 }')), /handleBadPage\(\) answers -1, /],
+    [
+      STRATEGY.replace('SERIES', patch('{ reexecuteInstruction: () => 1 }')),
+      /reexecuteInstruction\(\) answers 1, not one of true, false, for the facts '/,
+    ],
+    [
+      STRATEGY.replace('SERIES', patch('{ handleEmulationFailure: () => true }')),
+      /handleEmulationFailure\(\) answers true, not one of 0, 1, 2, for the facts '/,
+    ],
+    // An answer that is odd for one word only, and for one of the questions that are asked about it.
+    [
+      STRATEGY.replace('SERIES', patch('{ gupFailed: (f, nowait) => (f.sigbus && !nowait ? 9 : 2) }')),
+      /gupFailed\(\) answers 9, .* for the facts '[a-z_. ]*sigbus[a-z_. ]*'/,
+    ],
+    [
+      STRATEGY.replace('SERIES', patch('{ reexecuteInstruction: (f, pfn) => (pfn === 4 ? 0 : true) }')),
+      /reexecuteInstruction\(\) answers 0, /,
+    ],
     [STRATEGY.replace('SERIES', patch('{ gfnToHva: (f) => f.x.y }')), /gfnToHva\(\) throws 'Cannot read/],
     [STRATEGY.replace('SERIES', patch('oops')), /apply\(\) threw: oops is not defined/],
   ])('%s is refused', async (text, says) => {

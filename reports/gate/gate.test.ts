@@ -31,6 +31,18 @@ describe('exact tiers', () => {
     expect(gateExit(gateResult(less, []))).toBe(0);
   });
 
+  test('another digest is forgiven only where some count fell and none rose', () => {
+    const was = { a: { steps: 10, exits: 5, digest: 'x' } };
+    const now = (steps: number, exits: number): string[] =>
+      verdicts(judgeExact(1, was, { a: { steps, exits, digest: 'y' } }));
+    expect(now(10, 4)).toEqual(['unchanged', 'improvement', 'improvement']);
+    expect(now(10, 5)).toEqual(['unchanged', 'unchanged', 'regression']);
+    expect(now(9, 6)).toEqual(['improvement', 'regression', 'regression']);
+    expect(now(11, 4)).toEqual(['regression', 'improvement', 'regression']);
+    // Fates have digests too, and there nothing is forgiven.
+    expect(verdicts(judgeExact(0, was, { a: { steps: 9, exits: 5, digest: 'y' } }))).toContain('regression');
+  });
+
   test('a fate that flips fails whatever it was', () => {
     const rows = judgeExact(0, { run: { fate: 'efault' } }, { run: { fate: 'ok' } });
     expect(verdicts(rows)).toEqual(['regression']);
