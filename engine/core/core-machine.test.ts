@@ -210,6 +210,13 @@ describe('what a change of the host or of the slots leaves', () => {
     return seen;
   };
 
+  it('a store remembered as MMIO takes the loads with it that were plain before', () => {
+    const { m } = boot({ code: [...LOAD, ...LOAD, ...STORE, ...LOAD, ...HLT], series: CACHED });
+    expect(kinds(m, () => {})).toEqual(['W', 'R']);
+    const plain = boot({ code: [...LOAD, ...LOAD, ...STORE, ...LOAD, ...HLT] });
+    expect(kinds(plain.m, () => {})).toEqual(['W']);
+  });
+
   it('an MMIO entry outlives the notifier, for it maps no host page', () => {
     const { m, romHva } = boot({ code: CODE, series: CACHED });
     expect(kinds(m, () => m.madviseDontneed(romHva, 0x4000))).toEqual(['W', 'R']);

@@ -76,6 +76,13 @@ export class ShadowTables {
     this.#mmu.vm.flushTlb();
   }
 
+  /** account_shadowed(): a table above the last level is shadowed from now on, and nobody writes it unnoticed. */
+  #track(gfn: number): void {
+    if (this.#tracked.has(gfn)) return;
+    this.#tracked.add(gfn);
+    this.#writeProtect(gfn, 1);
+  }
+
   /** kvm_page_track_write(): KVM wrote guest memory; if it was a table, what was shadowed of it is stale. */
   onGuestWrite(gfn: number): void {
     if (this.#tracked.has(gfn) || this.#last.has(gfn)) this.clear();
@@ -102,7 +109,7 @@ export class ShadowTables {
     fault.skippedBits = walk.skippedBits;
     for (let i = 0; i < walk.levels; i++) {
       // The last level may go out of sync (mmu_try_to_unsync_pages()): the guest writes it as it likes.
-      if (i < 3) this.#tracked.add(walk.tables[i]!);
+      if (i < 3) this.#track(walk.tables[i]!);
       else this.#last.add(walk.tables[i]!);
       fault.writesOwnTable ||= write && walk.tables[i] === fault.gfn;
     }
