@@ -104,17 +104,17 @@ test('two things of one name are refused, a thing given twice is taken once', as
     ): string => `export default { name: '${name}', asks: 'What?', operation: 'store',
       source: 'me', memory: { bios: { kind: 'rom', at: 0xf0000, bytes: 0x1000 } }, guest(g) { g.halt(); },
       operations: () => 0, claims: () => ({}) }`;
-    await writeFile(join(folder, 'a.mjs'), strategy('coexist'));
-    await writeFile(join(folder, 'b.mjs'), scenario('rom-read'));
+    for (const name of ['a.mjs', 'b.mjs']) await writeFile(join(folder, name), strategy('mine'));
+    for (const name of ['c.mjs', 'd.mjs']) await writeFile(join(folder, name), scenario('mine'));
     const run = (...argv: string[]) => runCli([...argv, '--no-timing', '--format', 'csv'], { cwd: folder });
-    const two = await run('--scenario', 'rom-read', '--strategy', 'coexist', './a.mjs');
+    const two = await run('--scenario', 'rom-read', '--strategy', './a.mjs', './b.mjs');
     expect(two).toEqual({
       code: 2,
       out: '',
-      err: "compare: --strategy: 'coexist' is there twice; give each its own name\n",
+      err: "compare: --strategy: 'mine' is there twice; give each its own name\n",
     });
-    expect((await run('--scenario', 'rom-read', './b.mjs', '--strategy', 'coexist')).err).toBe(
-      "compare: --scenario: 'rom-read' is there twice; give each its own name\n",
+    expect((await run('--scenario', './c.mjs', './d.mjs', '--strategy', 'coexist')).err).toBe(
+      "compare: --scenario: 'mine' is there twice; give each its own name\n",
     );
     const once = await run('--scenario', 'rom-read', 'rom-read', '--strategy', 'coexist', 'coexist');
     expect(once.code).toBe(0);

@@ -1,6 +1,7 @@
 /** A VM of the C port, laid out as a machine of the core is. */
 import { KVM_MEM_READONLY, PROT_WRITE } from '../../engine/abi.ts';
 import type { GuestLayout, RomSpec } from '../../engine/core/batch/bench-machine.ts';
+import { MMAP_BASE, MMAP_GAP } from '../../engine/core/host/address-space.ts';
 import { RING, STEP_COUNTS, Vm, WORDS } from '../../engine/core/vm.ts';
 import { FACT_WORDS } from '../../engine/facts.ts';
 import { STEP_INDEX, type Step } from '../../engine/steps.ts';
@@ -22,7 +23,7 @@ export class CMachine {
       rom.shared,
       rom.backing === 'file',
     ];
-    const layout = [ramPages, roms, romGfn, romPages, gap, ...flags.map(Number), frames];
+    const layout = [ramPages, roms, romGfn, romPages, gap, ...flags.map(Number), frames, MMAP_BASE, MMAP_GAP];
     this.#port = port;
     this.#vm = port.make(policy, Int32Array.from(layout));
   }

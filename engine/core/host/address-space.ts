@@ -29,8 +29,8 @@ import {
  * the recording VMM lay shows in one recorded case (fuzz/1/301/real16/plain/rw-shm, shadow paging): its second
  * page began a window.
  */
-const MMAP_BASE = 0x100f;
-const MMAP_GAP = 16;
+export const MMAP_BASE = 0x100f;
+export const MMAP_GAP = 16;
 
 /** The VMM's memory. `onInvalidate` is the MMU notifier: pages of a host range changed or went. */
 export class AddressSpace {

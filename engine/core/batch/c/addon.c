@@ -54,7 +54,7 @@ static napi_value make(napi_env env, napi_callback_info info)
 	slots = l.roms + 1;
 	vm->max_gfn = l.rom_gfn + slots * l.gap + l.rom_pages;
 	if (vm->max_gfn < l.ram_pages) vm->max_gfn = l.ram_pages;
-	host = MMAP_BASE + l.ram_pages + slots * (l.rom_pages + MMAP_GAP) + 64;
+	host = l.mmap_base + l.ram_pages + slots * (l.rom_pages + l.mmap_gap) + 64;
 	vm->spte = calloc(vm->max_gfn, 4);
 	vm->slots = calloc(slots, sizeof(slot_t));
 	vm->vmas = calloc(slots, sizeof(vma_t));

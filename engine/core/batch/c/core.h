@@ -141,12 +141,15 @@ static __attribute__((noinline)) u32 copy_on_write(vm_t *vm, u32 hvn)
 	return 1;
 }
 
-/* do_fault_around(): a file's read fault maps its neighbours too. */
+/* do_fault_around(): a file's read fault maps its neighbours too, up to the end of VMA and page table. */
 static __attribute__((noinline)) u32 map_around(vm_t *vm, const vma_t *a, u32 hvn)
 {
-	u32 from = hvn & ~(AROUND - 1), to = from + AROUND;
+	u32 from = hvn & ~(AROUND - 1), to, table_end;
 	if (from < a->start) from = a->start;
+	to = from + AROUND;
+	table_end = (from | 511) + 1;
 	if (to > a->end) to = a->end;
+	if (to > table_end) to = table_end;
 	for (u32 i = from; i < to; i++) {
 		if (get_bit(vm->res, i)) continue;
 		if (!populate(vm, i)) return 0;
@@ -255,15 +258,12 @@ typedef struct {
 	u32 ram_pages, roms, rom_gfn, rom_pages, gap;
 	u32 slotted, readonly, writable, shared, file; /* what the ROMs are given by; not slotted: only mapped */
 	u32 frames;
+	u32 mmap_base, mmap_gap; /* where the mappings begin: a window of fault-around then ends at the core's pages */
 } layout_t;
-
-/* The mappings begin where the core's do: a window of fault-around then ends at the same pages. */
-#define MMAP_BASE 0x100du
-#define MMAP_GAP 16u
 
 static inline void vm_layout(vm_t *vm, const layout_t *l)
 {
-	u32 hvn = MMAP_BASE, mkwrite = l->shared && !l->file ? F_MKWRITE : 0;
+	u32 hvn = l->mmap_base, mkwrite = l->shared && !l->file ? F_MKWRITE : 0;
 	for (u32 s = 0; s < (l->slotted ? l->roms + 1 : 1); s++) {
 		slot_t *a = &vm->slots[s];
 		vma_t *v = &vm->vmas[s];
@@ -275,7 +275,7 @@ static inline void vm_layout(vm_t *vm, const layout_t *l)
 		v->end = hvn + a->npages;
 		v->facts = F_VMA | F_VM_READ | (writable ? F_VM_WRITE : 0) | (!s ? F_MKWRITE : writable ? mkwrite : 0);
 		v->mapped = F_PTE_PRESENT | (v->facts & F_MKWRITE ? F_PTE_WRITE : 0);
-		hvn = v->end + MMAP_GAP;
+		hvn = v->end + l->mmap_gap;
 		vm->nslots = vm->nvmas = s + 1;
 		vm->steps[ST_SYSCALL]++;
 		vm->steps[ST_SLOT_CHANGE]++;
