@@ -77,6 +77,19 @@ describe('explain', () => {
     expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 
+  test('what did not happen is not told', async () => {
+    const fast = 'explain --scenario migrate --strategy writable-slot --param pages=1 --param rounds=2';
+    const { out } = await runCli(fast.split(' '));
+    const [, later = ''] = out.split('4. write of gpa 0x100000');
+    expect(later).toContain('write access was only taken for the dirty log');
+    expect(later).not.toMatch(/hva_to_pfn|handle_mm_fault|make_spte/);
+    const walk = 'explain --scenario page-tables-in-rom --strategy mmap-prot-read --paging shadow';
+    const { out: shadow } = await runCli(walk.split(' '));
+    expect(shadow).toContain('1. fetch of linear address 0x1000');
+    expect(shadow).toMatch(/walk_addr_generic\(\) +an accessed or dirty bit cannot be written/);
+    expect(shadow).not.toMatch(/no memslot|__gfn_to_hva_many/);
+  });
+
   test('a loop is told once', async () => {
     const loop = ['--scenario', 'rom-write-unemulatable', '--strategy', 'readonly-memslot-v5'];
     const { out } = await runCli(['explain', ...loop]);

@@ -7,7 +7,7 @@ import {
   KVM_EXIT_MMIO,
   KVM_EXIT_SHUTDOWN,
 } from '../exits.ts';
-import type { Patch } from '../policy.ts';
+import { base, type Patch } from '../policy.ts';
 import { type CoreMachine, createCoreMachine } from './core-machine.ts';
 
 /** The merged series in one patch. */
@@ -265,5 +265,32 @@ describe('what a machine tells', () => {
     expect(store).toMatchObject({ access: 'write', gpa: '20000', rip: '1000', instruction: 'mov [edi],al' });
     expect(store!.steps.find((s) => s.decision === 'gfnToHva')?.patch).toBe('merged');
     expect(store!.steps.at(-1)).toMatchObject({ at: 'KVM_RUN', says: 'KVM_EXIT_MMIO: write of 1 at 20000' });
+  });
+
+  it('names a patch only where it changed the answer to the question that was put', () => {
+    // Host memory that may not be written, in a plain slot: gup says KVM_PFN_ERR_FAULT, which this series leaves alone.
+    const { m } = boot({ code: [...STORE, ...HLT], flags: 0, prot: 1 });
+    expect(m.run()).toBe(-EFAULT);
+    const decided = m
+      .life(8)
+      .at(-1)!
+      .steps.filter((s) => s.decision !== undefined);
+    expect(decided.map((s) => [s.decision, s.patch])).toEqual([
+      ['gfnToHva', undefined],
+      ['gupFailed', undefined],
+      ['handleBadPage', undefined],
+    ]);
+  });
+
+  it('says what it left out of a life, and how many faults that was', () => {
+    // fst dword [edi]: with the rule of 3.5 the guest is entered again for ever.
+    const looping = [
+      { ...MERGED[0]!, apply: () => ({ ...MERGED[0]!.apply(base), reexecuteInstruction: () => true }) },
+    ];
+    const { m } = boot({ code: [0xd9, 0x17, ...HLT], series: looping });
+    expect(m.run()).toBe(-EINTR);
+    const loop = m.life(8).at(-1)!;
+    expect(loop.faults).toEqual({ emulate: m.observe().faults.emulate });
+    expect(loop.steps.length + loop.untold!).toBeGreaterThan(loop.faults.emulate! * 3);
   });
 });

@@ -13,18 +13,16 @@ export const HOW_NONE = 0;
 export const HOW_PATH = 1;
 /** fast_page_fault() gave write access back that was only taken for the dirty log. */
 export const HOW_FAST = 2;
-/** The entry allows the access already. */
-export const HOW_SPURIOUS = 3;
 /** An MMIO entry of this generation of slots. */
-export const HOW_MMIO = 4;
+export const HOW_MMIO = 3;
 /** A store to a page that is shadowed as a guest page table. */
-export const HOW_TRACKED = 5;
+export const HOW_TRACKED = 4;
 /** The guest's own tables refuse the access. */
-export const HOW_GUEST = 6;
+export const HOW_GUEST = 5;
 /** KVM cannot read a table of the guest. */
-export const HOW_TABLE_UNREADABLE = 7;
+export const HOW_TABLE_UNREADABLE = 6;
 /** KVM cannot write an accessed or dirty bit to a table of the guest. */
-export const HOW_BITS_REFUSED = 8;
+export const HOW_BITS_REFUSED = 7;
 /** A way: what it counts as (through the fault path the verdict says), the function where it ends, and what that did. */
 interface How {
   readonly kind?: FaultKind;
@@ -41,7 +39,6 @@ export const HOWS: readonly How[] = [
     at: 'fast_page_fault()',
     says: 'write access was only taken for the dirty log: given back; the guest goes on',
   },
-  { kind: 'fixed', at: 'fast_page_fault()', says: 'the entry allows it by now; the guest goes on' },
   {
     kind: 'mmio',
     at: 'handle_mmio_page_fault()',

@@ -10,7 +10,7 @@ import { STEP_INDEX } from '../../../steps.ts';
 import type { AddressSpace } from '../../host/address-space.ts';
 import { absentFacts, PTE_FACTS, PTE_FRAME_SHIFT } from '../../host/mapping.ts';
 import { EV_FAULT, type Vm, WORDS } from '../../vm.ts';
-import { Fault, FaultCounts, HOW_FAST, HOW_PATH, HOW_SPURIOUS } from '../fault/fault.ts';
+import { Fault, FaultCounts, HOW_FAST, HOW_PATH } from '../fault/fault.ts';
 import {
   V_ACTION,
   V_ASYNC,
@@ -260,19 +260,16 @@ export class Mmu extends MmioInfo {
     if (fault.spte !== 0) this.vm.flushTlb();
   }
 
-  /** fast_page_fault(): an entry whose write access was only taken for the dirty log, or a spurious fault. */
+  /** fast_page_fault(): gives an entry its write access back where that was only taken for the dirty log. */
   fastPageFault(fault: Fault): boolean {
     const { gfn, spte } = fault;
-    let how = HOW_SPURIOUS;
-    if (fault.write !== 0 && (spte & SPTE_WRITE) === 0) {
-      this.vm.count(FAST_PAGE_FAULT);
-      fault.lookedFast = true;
-      if ((spte & SPTE_FAST_FIXABLE) !== SPTE_FAST_FIXABLE) return false;
-      this.stage2.set(gfn, spte | SPTE_WRITE);
-      this.#logDirty(gfn);
-      how = HOW_FAST;
-    }
-    this.taken.took(fault, how);
+    if (fault.write === 0) return false;
+    this.vm.count(FAST_PAGE_FAULT);
+    fault.lookedFast = true;
+    if ((spte & SPTE_FAST_FIXABLE) !== SPTE_FAST_FIXABLE) return false;
+    this.stage2.set(gfn, spte | SPTE_WRITE);
+    this.#logDirty(gfn);
+    this.taken.took(fault, HOW_FAST);
     this.vm.record(EV_FAULT, -1, gfn, spte);
     return true;
   }
