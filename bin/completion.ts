@@ -49,7 +49,8 @@ async function candidates(
 
 async function names(flag: string): Promise<readonly string[]> {
   if (flag === 'scenario') return (await import('../scenarios/index.ts')).SCENARIOS.map((s) => s.name);
-  if (flag !== 'strategy' && flag !== 'with' && flag !== 'without') return [];
-  const { PATCHES, STRATEGIES } = await import('../strategies/index.ts');
+  if (flag !== 'strategy' && flag !== 'with' && flag !== 'without' && flag !== 'vmm') return [];
+  const { PATCHES, STRATEGIES, VMMS } = await import('../strategies/index.ts');
+  if (flag === 'vmm') return VMMS.map((v) => v.name);
   return (flag === 'strategy' ? STRATEGIES : PATCHES).map((s) => s.name);
 }

@@ -6,10 +6,10 @@ import mmapProtRead from './mmap-prot-read.ts';
 import type { StrategyName } from './names.ts';
 import noSlotMmio from './no-slot-mmio.ts';
 import privateCow from './private-cow.ts';
-import readonlyMemslot from './readonly-memslot.ts';
-import readonlyMemslotV3 from './readonly-memslot-v3.ts';
-import readonlyMemslotV4 from './readonly-memslot-v4.ts';
-import readonlyMemslotV5 from './readonly-memslot-v5.ts';
+import readonlyMemslot from './readonly-memslot/readonly-memslot.ts';
+import readonlyMemslotV3 from './readonly-memslot/readonly-memslot-v3.ts';
+import readonlyMemslotV4 from './readonly-memslot/readonly-memslot-v4.ts';
+import readonlyMemslotV5 from './readonly-memslot/readonly-memslot-v5.ts';
 import shmMultiMap from './shm-multi-map.ts';
 import type { Strategy } from './strategy.ts';
 import writableSlot from './writable-slot.ts';
@@ -18,6 +18,7 @@ export type { Answers, Layout } from '../engine/vmm/layout.ts';
 export { STRATEGY_NAMES, type StrategyName } from './names.ts';
 export { findPatch, PATCHES } from './patches/index.ts';
 export { defineStrategy, type Strategy } from './strategy.ts';
+export { type NamedVmm, underVmm, VMMS } from './vmms.ts';
 export { type WithPatches, withPatches } from './with-patches.ts';
 
 const byName: Readonly<Record<StrategyName, Strategy>> = {

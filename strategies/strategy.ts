@@ -11,6 +11,8 @@ export interface Cross {
   readonly of: string;
   readonly added: readonly string[];
   readonly leftOut: readonly string[];
+  /** The VMM that answers instead of the strategy's own. */
+  readonly vmm?: string;
 }
 
 /** A strategy; one file each, named like it. */

@@ -17,7 +17,7 @@ export const list = defineCommand({
     format: { choices: ['text', 'json'], default: 'text', requiresArg: true, describe: 'How to print it' },
   },
   async run(args, io) {
-    const [{ SCENARIOS }, { PATCHES, STRATEGIES }] = await Promise.all([
+    const [{ SCENARIOS }, { PATCHES, STRATEGIES, VMMS }] = await Promise.all([
       import('../../scenarios/index.ts'),
       import('../../strategies/index.ts'),
     ]);
@@ -39,8 +39,9 @@ export const list = defineCommand({
       source: p.source,
       decisions: decisionsOf(p),
     }));
+    const vmms = VMMS.map(({ name, says, source }) => ({ name, says, source }));
     if (args.format === 'json') {
-      io.out(`${JSON.stringify({ scenarios, strategies, patches }, null, 2)}\n`);
+      io.out(`${JSON.stringify({ scenarios, strategies, patches, vmms }, null, 2)}\n`);
       return 0;
     }
     const { paragraph } = await import('../../reports/print/paragraph.ts');
@@ -68,6 +69,7 @@ export const list = defineCommand({
       ...section('Patches (--with, --without)', patches, (i) => [
         `rewrites ${patches[i]?.decisions.join(', ')}`,
       ]),
+      ...section('VMMs (--vmm)', vmms, (i) => [vmms[i]?.source ?? '']),
     ];
     io.out(`${lines.join('\n').trimEnd()}\n`);
     return 0;

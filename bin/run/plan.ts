@@ -17,6 +17,11 @@ export const RUN_OPTIONS = {
   strategy: { ...list, describe: 'Strategies by name, or your own by path; all when absent' },
   with: { ...list, describe: 'Add this patch to each strategy' },
   without: { ...list, describe: 'Leave this patch out of each strategy that has it' },
+  vmm: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Let this VMM answer the exits: qemu, kvmtool, crosvm …',
+  },
   paging: {
     choices: ['npt', 'shadow'],
     default: 'npt',
@@ -60,6 +65,7 @@ export interface PlanArgs {
   readonly strategy?: readonly string[] | undefined;
   readonly with?: readonly string[] | undefined;
   readonly without?: readonly string[] | undefined;
+  readonly vmm?: string | undefined;
   readonly param?: readonly string[] | undefined;
   readonly profile?: string | undefined;
   readonly paging: Paging;
@@ -91,6 +97,8 @@ export interface Plan {
   readonly strategies: readonly StrategyWord[] | undefined;
   readonly with: readonly string[];
   readonly without: readonly string[];
+  /** The VMM whose answers are tried; undefined for each strategy's own. */
+  readonly vmm: string | undefined;
   readonly params: Readonly<Record<string, number | string>>;
   readonly paging: Paging;
   readonly seed: number;
@@ -125,6 +133,7 @@ export async function planOf(args: PlanArgs, timing: boolean, io: Io): Promise<P
     strategies: args.strategy && [...new Set(args.strategy)].map((word) => ({ word })),
     with: args.with ?? [],
     without: args.without ?? [],
+    vmm: args.vmm,
     params: parseParams(args.param ?? []),
     paging: args.paging,
     seed: args.seed,
@@ -181,6 +190,7 @@ export function commandLine(args: PlanArgs): string {
     const values = args[option] ?? [];
     if (values.length > 0) words.push(`--${option}`, ...values.map(quote));
   }
+  if (args.vmm !== undefined) words.push('--vmm', quote(args.vmm));
   if (args.profile !== undefined) words.push('--profile', quote(args.profile));
   if (args.paging !== RUN_OPTIONS.paging.default) words.push('--paging', args.paging);
   if (args.seed !== RUN_OPTIONS.seed.default) words.push('--seed', String(args.seed));

@@ -2,7 +2,7 @@
 import type { Patch } from '../../engine/policy.ts';
 import type { AnyParams, Scenario } from '../../scenarios/index.ts';
 import { type Prepared, paramsFor, prepareComparison } from '../../scenarios/run/runner.ts';
-import { PATCHES, STRATEGIES, type Strategy, withPatches } from '../../strategies/index.ts';
+import { PATCHES, STRATEGIES, type Strategy, underVmm, VMMS, withPatches } from '../../strategies/index.ts';
 import { byName } from '../input/mistyped.ts';
 import { kindAndLine, UsageError } from '../io.ts';
 import { version } from '../version.ts';
@@ -83,7 +83,11 @@ async function selectStrategies(plan: Plan, say: (doing: string) => void): Promi
   const words = plan.strategies ?? STRATEGIES.filter(has).map(({ name }) => ({ word: name }));
   if (words.length === 0) throw new UsageError(`--without ${without.join(' ')}: no strategy has that`);
   const found: Strategy[] = [];
-  for (const word of words) found.push(patched(await find(word, plan, say), word, add, without));
+  const vmm = plan.vmm === undefined ? undefined : byName(plan.vmm, VMMS, 'VMM');
+  for (const word of words) {
+    const strategy = patched(await find(word, plan, say), word, add, without);
+    found.push(vmm === undefined ? strategy : underVmm(strategy, vmm));
+  }
   return found;
 }
 

@@ -13,7 +13,7 @@ export function answerMmioRead(vmm: Vmm, exit: ExitRecord): void {
   const memory = vmm.memoryAt(exit.physAddr);
   if (memory?.device !== undefined) memory.device.read(exit.physAddr - memory.at, exit.len, exit.data);
   else if (memory?.present) exit.data.set(memory.peek(exit.physAddr - memory.at, exit.len));
-  else exit.data.fill(0xff, 0, exit.len);
+  else answerEmptyBus(vmm, exit);
 }
 
 /** A write: to the device, or to memory that the VMM takes writes to; others go nowhere. */
@@ -54,9 +54,10 @@ function makeWritable(vmm: Vmm, stopped: Decoded | undefined): boolean {
   return memory.protect(memory.protection | PROT_WRITE) >= 0;
 }
 
-/** Input from a port that nobody has: all ones. */
-export function answerPortInput(exit: ExitRecord): void {
-  exit.data.fill(0xff, 0, exit.len);
+/** A read of nothing, memory or port: all ones unless the VMM does otherwise. */
+export function answerEmptyBus(vmm: Vmm, exit: ExitRecord): void {
+  const bus = vmm.plan.vmm?.emptyBus ?? 'ones';
+  if (bus !== 'kept') exit.data.fill(bus === 'ones' ? 0xff : 0, 0, exit.len);
 }
 
 /** The instruction at rip, read through the alias as a VMM would; undefined outside the guest's memory. */

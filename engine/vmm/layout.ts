@@ -1,5 +1,6 @@
 /** How a VMM lays read-only memory out, and what it does when the guest comes out: made by strategies. */
 import type { ExitRecord } from '../exits.ts';
+import type { FlashModel } from './devices/cfi.ts';
 import type { Decoded } from './instruction.ts';
 import type { SlotMemory } from './slot.ts';
 import type { Vmm } from './vmm.ts';
@@ -39,6 +40,10 @@ export interface Answers {
    * `slot` deletes and creates the slot; `none` if the strategy sees no store it could react to.
    */
   readonly romd?: 'slot' | 'none';
+  /** What reading an address or a port with nothing behind it gives: `kept` leaves `kvm_run`'s data as it was. Default: ones. */
+  readonly emptyBus?: 'ones' | 'zeros' | 'kept';
+  /** Whose flash chip it has, whatever a scenario's parameter says. */
+  readonly flash?: FlashModel;
 }
 
 /** A VMM: the layout it gives a ROM, and its answers. A strategy is one, with a series of patches to the kernel. */

@@ -34,7 +34,7 @@ export class Vmm {
         place,
         plan.layout,
         this.regions.length,
-        settings,
+        plan.vmm?.flash === undefined ? settings : { ...settings, flash: plan.vmm.flash },
         this.followRomd,
       );
       this.regions.push(region);

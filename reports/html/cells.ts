@@ -50,7 +50,12 @@ function strategyWords(c: Comparison, name: string): string[] {
   if (cross === undefined) return ['--strategy', name];
   const option = (flag: string, patches: readonly string[]): string[] =>
     patches.length === 0 ? [] : [flag, ...patches];
-  return ['--strategy', cross.of, ...option('--with', cross.added), ...option('--without', cross.leftOut)];
+  return [
+    ...['--strategy', cross.of],
+    ...option('--with', cross.added),
+    ...option('--without', cross.leftOut),
+    ...option('--vmm', cross.vmm === undefined ? [] : [cross.vmm]),
+  ];
 }
 
 /** The command that shows this cell again, quoted for a shell. */

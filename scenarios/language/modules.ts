@@ -1,6 +1,7 @@
 /** Checks what a user's module exports before it is taken for a scenario or a strategy. */
 import { z } from 'zod';
 import type { Patch } from '../../engine/policy.ts';
+import { FLASH_MODELS } from '../../engine/vmm/devices/cfi.ts';
 import type { Answers, Layout } from '../../engine/vmm/layout.ts';
 import type { Region } from '../../engine/vmm/place.ts';
 import type { Strategy } from '../../strategies/strategy.ts';
@@ -49,6 +50,8 @@ const strategy = strict({
     onMmio: fn.optional(),
     onPort: fn.optional(),
     romd: z.enum(['slot', 'none']).optional(),
+    emptyBus: z.enum(['ones', 'zeros', 'kept']).optional(),
+    flash: z.enum(FLASH_MODELS).optional(),
   } satisfies Shape<Answers>).optional(),
 } satisfies Shape<Omit<Strategy, 'cross'>>);
 

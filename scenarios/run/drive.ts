@@ -15,9 +15,9 @@ import { toHex } from '../../engine/hex.ts';
 import type { Machine } from '../../engine/machine.ts';
 import {
   answerEfault,
+  answerEmptyBus,
   answerMmioRead,
   answerMmioWrite,
-  answerPortInput,
   askHandler,
   stoppedAt,
 } from '../../engine/vmm/answers.ts';
@@ -137,7 +137,7 @@ class Drive implements ExitHandlers<Ending> {
     if (exit.isWrite && exit.port === ACTION_PORT) return this.act(exit.data[0] ?? 0);
     const remedy = askHandler(this.vmm, 'onPort', exit);
     if (remedy === 'die') return this.gaveUp(exit);
-    if (remedy === 'default' && !exit.isWrite) answerPortInput(exit);
+    if (remedy === 'default' && !exit.isWrite) answerEmptyBus(this.vmm, exit);
     return this.refused();
   }
 

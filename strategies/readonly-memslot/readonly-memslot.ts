@@ -1,9 +1,9 @@
 /** The series as merged: the slot says that the range is read-only, whatever the mapping behind it. */
-import { KVM_MEM_READONLY, PROT_READ, PROT_WRITE } from '../engine/abi.ts';
-import { introduceReadonlyMemslot } from './patches/introduce-readonly-memslot.ts';
-import { judgeVmaByAccess } from './patches/judge-vma-by-access.ts';
-import { reexecuteWritablePfn } from './patches/reexecute-writable-pfn.ts';
-import { defineStrategy } from './strategy.ts';
+import { KVM_MEM_READONLY, PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
+import { introduceReadonlyMemslot } from '../patches/introduce-readonly-memslot.ts';
+import { judgeVmaByAccess } from '../patches/judge-vma-by-access.ts';
+import { reexecuteWritablePfn } from '../patches/reexecute-writable-pfn.ts';
+import { defineStrategy } from '../strategy.ts';
 
 export default defineStrategy({
   name: 'readonly-memslot',

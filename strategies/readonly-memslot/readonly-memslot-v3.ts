@@ -1,9 +1,9 @@
 /** The series before v4: a refused write is remembered as MMIO, and re-execution is not yet judged. */
-import { KVM_MEM_READONLY, PROT_READ, PROT_WRITE } from '../engine/abi.ts';
-import { judgeVmaByAccess } from './patches/judge-vma-by-access.ts';
-import { returnDummyPage } from './patches/return-dummy-page.ts';
-import { roCachedMmio } from './patches/ro-cached-mmio.ts';
-import { defineStrategy } from './strategy.ts';
+import { KVM_MEM_READONLY, PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
+import { judgeVmaByAccess } from '../patches/judge-vma-by-access.ts';
+import { returnDummyPage } from '../patches/return-dummy-page.ts';
+import { roCachedMmio } from '../patches/ro-cached-mmio.ts';
+import { defineStrategy } from '../strategy.ts';
 
 export default defineStrategy({
   name: 'readonly-memslot-v3',

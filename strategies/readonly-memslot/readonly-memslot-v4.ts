@@ -2,10 +2,10 @@
  * v4: MMIO is no longer cached; a refused write is told by a dummy page, and re-execution is not yet judged. Like v5 it
  * looped in 2012 under shadow paging only (see there).
  */
-import { KVM_MEM_READONLY, PROT_READ, PROT_WRITE } from '../engine/abi.ts';
-import { judgeVmaByAccess } from './patches/judge-vma-by-access.ts';
-import { returnDummyPage } from './patches/return-dummy-page.ts';
-import { defineStrategy } from './strategy.ts';
+import { KVM_MEM_READONLY, PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
+import { judgeVmaByAccess } from '../patches/judge-vma-by-access.ts';
+import { returnDummyPage } from '../patches/return-dummy-page.ts';
+import { defineStrategy } from '../strategy.ts';
 
 export default defineStrategy({
   name: 'readonly-memslot-v4',

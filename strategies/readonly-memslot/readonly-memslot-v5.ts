@@ -3,10 +3,10 @@
  * content with a memslot. In 2012 it looped under shadow paging only: that of 3.5 to 3.8 says no at once where
  * tdp_enabled. The base used here, like the recorded kernel that checks it (`reexec-memslot`), asks under both.
  */
-import { KVM_MEM_READONLY, PROT_READ, PROT_WRITE } from '../engine/abi.ts';
-import { introduceReadonlyMemslot } from './patches/introduce-readonly-memslot.ts';
-import { judgeVmaByAccess } from './patches/judge-vma-by-access.ts';
-import { defineStrategy } from './strategy.ts';
+import { KVM_MEM_READONLY, PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
+import { introduceReadonlyMemslot } from '../patches/introduce-readonly-memslot.ts';
+import { judgeVmaByAccess } from '../patches/judge-vma-by-access.ts';
+import { defineStrategy } from '../strategy.ts';
 
 export default defineStrategy({
   name: 'readonly-memslot-v5',
