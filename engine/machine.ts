@@ -49,6 +49,8 @@ export interface VcpuSetup {
   readonly segs?: Readonly<Record<string, number>>;
   /** 64-bit mode: where the page tables are. */
   readonly cr3?: number;
+  /** Privilege level the guest starts at, 0 when absent; 3 needs page tables that allow it. */
+  readonly cpl?: 0 | 3;
 }
 
 /** Registers as a VMM reads them. */

@@ -16,7 +16,7 @@ import {
 } from '../../abi.ts';
 import { TLB, TLB_ENTRIES, type Vm } from '../vm.ts';
 import { CPU_EXIT_NPF, CPU_GUEST_PF, CPU_OK, type CpuBus } from '../x86/ports.ts';
-import { CR0_PG, type Regs } from '../x86/regs.ts';
+import { CR0_PG, EFER_LMA, type Regs } from '../x86/regs.ts';
 import {
   ACCESS_FETCH,
   ACCESS_READ,
@@ -26,7 +26,15 @@ import {
   Walk,
 } from './paging/guest-walk.ts';
 import type { ShadowTables } from './paging/shadow.ts';
-import { SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE, spteOf } from './paging/stage2.ts';
+import {
+  SPTE_FRAME_SHIFT,
+  SPTE_MMIO,
+  SPTE_NX,
+  SPTE_PRESENT,
+  SPTE_USER,
+  SPTE_WRITE,
+  spteOf,
+} from './paging/stage2.ts';
 
 const TLB_MASK = TLB_ENTRIES - 1;
 const FOUR_GIB = 2 ** 32;
@@ -92,7 +100,7 @@ export class GuestBus implements CpuBus {
     if (paging && this.shadow !== undefined) return this.#throughShadow(linear, access);
     let gpa = linear;
     if (paging) {
-      const result = this.#walk.walk(this.regs, linear % 2 ** 48, access, this);
+      const result = this.#walk.walk(this.regs, linear % 2 ** 48, access, this.regs.cpl === 3, this);
       if (result !== WALK_OK) return this.#walkFailed(result, linear);
       gpa = this.#walk.gpa;
     }
@@ -117,10 +125,14 @@ export class GuestBus implements CpuBus {
 
   #throughShadow(linear: number, access: number): number {
     const spte = this.shadow!.entry(Math.floor(linear / 4096));
-    const need = access === ACCESS_WRITE ? SPTE_PRESENT | SPTE_WRITE : SPTE_PRESENT;
-    if ((spte & need) === need) return this.#fill(linear, spte, true);
+    const user = this.regs.cpl === 3;
+    let need = access === ACCESS_WRITE ? SPTE_PRESENT | SPTE_WRITE : SPTE_PRESENT;
+    if (user) need |= SPTE_USER;
+    const refused = access === ACCESS_FETCH && (spte & SPTE_NX) !== 0;
+    if ((spte & need) === need && !refused) return this.#fill(linear, spte, true);
     const fetch = access === ACCESS_FETCH ? PFERR_FETCH : 0;
-    this.#npf(linear, spte, fetch | (access === ACCESS_WRITE ? PFERR_WRITE : 0));
+    const code = fetch | (access === ACCESS_WRITE ? PFERR_WRITE : 0) | (user ? PFERR_USER : 0);
+    this.#npf(linear, spte, code);
     return -1;
   }
 
@@ -245,7 +257,7 @@ export class GuestBus implements CpuBus {
 
   /** Without long mode linear addresses wrap at 4 GiB. */
   #next(linear: number): number {
-    return (this.regs.cr0 & CR0_PG) === 0 ? linear % FOUR_GIB : linear;
+    return (this.regs.efer & EFER_LMA) === 0 ? linear % FOUR_GIB : linear;
   }
 
   codePage(linear: number): number {

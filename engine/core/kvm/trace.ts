@@ -4,8 +4,11 @@ import type { Tracepoints } from '../../tracepoints.ts';
 import type { PortAccess } from '../x86/cpu/cpu-memory.ts';
 import type { Emulator } from '../x86/emulator/emulator.ts';
 import { CPU_EXIT_HLT, CPU_EXIT_IO, CPU_EXIT_NPF, CPU_EXIT_SHUTDOWN, CPU_EXIT_UD } from '../x86/ports.ts';
-import { CS, MODE_LONG64, MODE_REAL16, type Regs } from '../x86/regs.ts';
+import type { Regs } from '../x86/regs.ts';
 import type { GuestBus } from './guest-bus.ts';
+
+/** Modes as the trace names them, by MODE_*. */
+const MODE_NAMES: readonly string[] = ['real', 'prot32', 'prot64', 'prot16'];
 
 /** Exits as SVM's table in the kernel's trace names them (arch/x86/include/uapi/asm/svm.h). */
 const REASONS: Readonly<Record<number, string>> = {
@@ -59,9 +62,8 @@ export class Tracing {
 
   /** The emulator has decoded the instruction at rip, or cannot do it. */
   emulate(to: Tracepoints, emulator: Emulator, failed: boolean): void {
-    const { mode, rip, segBase } = this.#regs;
-    const base = mode === MODE_LONG64 ? 0 : segBase[CS]!;
-    const name = mode === MODE_LONG64 ? 'prot64' : mode === MODE_REAL16 ? 'real' : 'prot32';
-    to.kvmEmulateInsn(rip, this.#bus.peek(base + rip, emulator.insn.len), name, failed);
+    const { mode, rip } = this.#regs;
+    const bytes = this.#bus.peek(this.#regs.linearRip(), emulator.insn.len);
+    to.kvmEmulateInsn(rip, bytes, MODE_NAMES[mode]!, failed);
   }
 }

@@ -33,7 +33,7 @@ import {
   CPU_EXIT_UNSUPPORTED,
   CPU_OK,
 } from '../x86/ports.ts';
-import { CR0_PG, CS, IF, MODE_LONG64, RAX, Regs } from '../x86/regs.ts';
+import { CR0_PG, IF, RAX, Regs } from '../x86/regs.ts';
 import {
   EMULTYPE_NO_DECODE,
   EMULTYPE_TRAP_UD,
@@ -104,6 +104,12 @@ export class Vcpu implements FaultingVcpu {
     this.ops.canUseGpa = () => this.emulator.canUseGpa();
     this.emulation = new Emulation(this);
     this.pageFaults = new PageFaults(this);
+    this.regs.onTranslationChange = () => mmu.vm.flushTlb();
+    this.regs.onPagingChange = () => {
+      mmu.clearMmio();
+      if (this.shadow === undefined) mmu.vm.flushTlb();
+      else this.shadow.clear();
+    };
     if (!mmu.nested) {
       this.shadow = new ShadowTables(mmu, this.regs, this.#walk);
       this.bus.shadow = this.shadow;
@@ -132,7 +138,7 @@ export class Vcpu implements FaultingVcpu {
   unsupported(): number {
     const { regs, bus, exit } = this;
     const bytes = new Uint8Array(MAX_INSN_LENGTH);
-    const at = regs.mode === MODE_LONG64 ? regs.rip : regs.segBase[CS]! + regs.rip;
+    const at = regs.linearRip();
     bus.fetch(at, bytes, 0, Math.min(MAX_INSN_LENGTH, PAGE_SIZE - (at % PAGE_SIZE)));
     exit.reason = FAULTLINE_EXIT_UNSUPPORTED;
     exit.unsupported = describeInstruction(bytes, regs.mode, regs.rip);
@@ -150,7 +156,7 @@ export class Vcpu implements FaultingVcpu {
 
   faultGpa(address: number, access: number): number {
     if (this.isDirect()) return address;
-    return this.#walk.walk(this.regs, address, access) === WALK_OK ? this.#walk.gpa : -1;
+    return this.#walk.walk(this.regs, address, access, this.regs.cpl === 3) === WALK_OK ? this.#walk.gpa : -1;
   }
 
   /** KVM_RUN: 0 with `exit` filled, or -errno. */

@@ -90,10 +90,10 @@ export interface EmulateOps {
 
   /** `fetch()`: code bytes, into `buf`; never crosses a page. */
   fetch(linear: number, n: number): number;
-  /** `read_std()`: guest memory only, never a device. */
-  readStd(linear: number, n: number): number;
+  /** `read_std()`: guest memory only, never a device; `system` reads as a supervisor at any level. */
+  readStd(linear: number, n: number, system: boolean): number;
   /** `write_std()`: guest memory only; IO_NEEDED where it cannot be written. */
-  writeStd(linear: number, n: number): number;
+  writeStd(linear: number, n: number, system: boolean): number;
   /** `read_emulated()`: memory or a device, into `buf`; IO_NEEDED when userspace must answer first. */
   readEmulated(linear: number, n: number): number;
   /** `write_emulated()`: memory, or queued for a device (then still CONTINUE). */

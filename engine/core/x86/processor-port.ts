@@ -16,6 +16,9 @@ export const VECTOR_OF = 4;
 export const VECTOR_BR = 5;
 export const VECTOR_UD = 6;
 export const VECTOR_NM = 7;
+export const VECTOR_DF = 8;
+export const VECTOR_TS = 10;
+export const VECTOR_NP = 11;
 export const VECTOR_SS = 12;
 export const VECTOR_GP = 13;
 export const VECTOR_PF = 14;
@@ -28,13 +31,20 @@ export interface ProcessorPort {
   store(seg: number, off: number, n: number, lo: number, hi: number): number;
   /** The store of a locked instruction that had read `oldLo`, `oldHi` there. */
   storeLocked(seg: number, off: number, n: number, lo: number, hi: number): number;
-  /** Loads from a linear address, no segment involved: the real-mode vector table. */
+  /**
+   * Loads from a linear address as a supervisor, no segment involved: descriptor tables, task state, the vectors of
+   * real mode. Memory only (`read_std()`).
+   */
   loadLinear(linear: number, n: number): number;
+  /** Stores there; memory only (`write_std()`). */
+  storeLinear(linear: number, n: number, lo: number, hi: number): number;
   /** Loads or stores `n` bytes of the machine's `buf`: vector and x87 operands. */
   loadBytes(seg: number, off: number, n: number): number;
   storeBytes(seg: number, off: number, n: number): number;
-  /** As storeBytes, but for memory only (`write_std()`): descriptor tables and FXSAVE. */
+  /** As storeBytes, but for memory only (`write_std()`): SGDT, SIDT and FXSAVE. */
   storeStd(seg: number, off: number, n: number): number;
+  /** As loadBytes, but from memory only (`read_std()`): LGDT and LIDT. */
+  loadStd(seg: number, off: number, n: number): number;
   /** `in`: data in `lo`. */
   portIn(port: number, size: number): number;
   portOut(port: number, size: number, value: number): number;

@@ -5,7 +5,7 @@
  */
 import { BASE_RIP, type Insn, K_IMM, K_MEM, K_REG } from './insn/insn.ts';
 import { EXCEPTION, type ProcessorPort } from './processor-port.ts';
-import { AF, CF, MODE_LONG64, MODE_REAL16, OF, PF, type Regs, RSP, SF, STATUS_FLAGS, ZF } from './regs.ts';
+import { AF, CF, MODE_LONG64, OF, PF, type Regs, RSP, SF, STATUS_FLAGS, ZF } from './regs.ts';
 
 const BUFFER_SIZE = 512;
 
@@ -31,6 +31,10 @@ export class Processor {
   /** Why the last access of a handler that makes several was refused; 0 if it was not. */
   stopped = 0;
   errorCode = -1;
+  /** The descriptor read last: its two words and its address (exec/system/segments.ts). */
+  descLo = 0;
+  descHi = 0;
+  descAt = 0;
   /** Instructions retired; the deterministic time of RDTSC. */
   retired = 0;
   /** Bytes of vector and x87 operands, and the same as int32. */
@@ -215,9 +219,9 @@ export class Processor {
     return hi * 4294967296 + (lo >>> 0);
   }
 
-  /** The stack pointer's size: it follows the mode here, for every stack segment is as wide as the code. */
+  /** The stack pointer's size in bytes. */
   stackSize(): number {
-    return this.regs.mode === MODE_LONG64 ? 8 : this.regs.mode === MODE_REAL16 ? 2 : 4;
+    return this.regs.stackSize;
   }
 
   /** RSP moved by `delta`, as an offset; RSP itself is not changed. */

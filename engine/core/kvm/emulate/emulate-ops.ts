@@ -75,10 +75,12 @@ export class KvmEmulateOps implements EmulateOps {
   }
 
   /** gva_to_gpa(): the guest-physical address, or -1 with the #PF recorded. */
-  #gpa(linear: number, access: number): number {
-    if ((this.#regs.cr0 & CR0_PG) === 0) return linear;
+  #gpa(linear: number, access: number, system = false): number {
+    const { cr0, cpl } = this.#regs;
+    if ((cr0 & CR0_PG) === 0) return linear;
     this.#mmu.vm.count(STEP_INDEX['guest-walk']);
-    if (this.#walk.walk(this.#regs, linear, access) === WALK_OK) return this.#walk.gpa;
+    const user = cpl === 3 && !system;
+    if (this.#walk.walk(this.#regs, linear, access, user) === WALK_OK) return this.#walk.gpa;
     this.faultVector = PF_VECTOR;
     this.faultCode = this.#walk.code;
     this.faultAddress = linear;
@@ -118,20 +120,20 @@ export class KvmEmulateOps implements EmulateOps {
   }
 
   /** kvm_read_guest_virt_helper(). */
-  readStd(linear: number, n: number): number {
-    return this.#std(linear, n, ACCESS_READ);
+  readStd(linear: number, n: number, system: boolean): number {
+    return this.#std(linear, n, ACCESS_READ, system);
   }
 
   /** kvm_write_guest_virt_helper(): asks for I/O that nobody set up, so that the guest tries for ever. */
-  writeStd(linear: number, n: number): number {
-    return this.#std(linear, n, ACCESS_WRITE);
+  writeStd(linear: number, n: number, system: boolean): number {
+    return this.#std(linear, n, ACCESS_WRITE, system);
   }
 
-  #std(linear: number, n: number, access: number): number {
+  #std(linear: number, n: number, access: number, system: boolean): number {
     for (let done = 0; done < n; ) {
       const at = this.#next(linear + done);
       const now = Math.min(n - done, 4096 - (at % 4096));
-      const gpa = this.#gpa(at, access);
+      const gpa = this.#gpa(at, access, system);
       if (gpa < 0) return X86EMUL_PROPAGATE_FAULT;
       const ok = access === ACCESS_WRITE ? this.#writePage(gpa, now, done) : this.#readPage(gpa, now, done);
       if (!ok) return X86EMUL_IO_NEEDED;

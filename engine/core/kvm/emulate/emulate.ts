@@ -242,7 +242,7 @@ export class Emulation {
     return again;
   }
 
-  /** handle_emulation_failure(), at CPL 0. */
+  /** handle_emulation_failure(). */
   #failure(address: number, type: number, where: Place): number {
     const { mmu, exit, life, regs, trace } = this.#vcpu;
     this.failed++;
@@ -262,6 +262,8 @@ export class Emulation {
     }
     if (verdict === EMULATION_FAILURE_INTERNAL_ERROR) {
       this.#vcpu.queueException(UD_VECTOR, -1);
+      // Userspace is told of a kernel's failures only; a user program has its #UD and no more.
+      if (regs.cpl !== 0) return ENTER_GUEST;
       exit.reason = KVM_EXIT_INTERNAL_ERROR;
       exit.suberror = KVM_INTERNAL_ERROR_EMULATION;
       return EXIT_TO_USER;

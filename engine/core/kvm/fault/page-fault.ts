@@ -6,7 +6,7 @@
 import { EFAULT, PFERR_GUEST_PAGE, PFERR_PRESENT, PFERR_RSVD, PFERR_WRITE } from '../../../abi.ts';
 import { F_WRITE } from '../../../facts.ts';
 import { describeInstruction } from '../../x86/insn/describe.ts';
-import { CS } from '../../x86/regs.ts';
+import { canonicalOf } from '../../x86/regs.ts';
 import {
   EMULTYPE_ALLOW_RETRY_PF,
   EMULTYPE_PF,
@@ -64,7 +64,7 @@ export class PageFaults {
     fault.code = bus.npfCode;
     fault.direct = direct;
     if (!life.wanted) return;
-    const bytes = bus.peek(regs.segBase[CS]! + regs.rip, 15);
+    const bytes = bus.peek(regs.linearRip(), 15);
     life.begin(regs.rip, fault, describeInstruction(bytes, regs.mode, regs.rip));
   }
 
@@ -125,7 +125,7 @@ export class PageFaults {
 
   /** The guest gets the fault as its own. */
   #inject(fault: Fault): number {
-    this.#vcpu.regs.cr2 = fault.linear;
+    this.#vcpu.regs.cr2 = canonicalOf(fault.linear);
     this.#vcpu.queueException(PF_VECTOR, fault.guestCode);
     return ENTER_GUEST;
   }

@@ -35,6 +35,11 @@ export class MmioInfo {
     this.mmioCache.generation = this.generation;
   }
 
+  /** vcpu_clear_mmio_info(): linear addresses may mean something else now. */
+  clearMmio(): void {
+    this.mmioCache.gva = 0;
+  }
+
   /** vcpu_match_mmio_gpa(). */
   matchesMmioGfn(gfn: number): boolean {
     const c = this.mmioCache;

@@ -7,6 +7,7 @@
  * guest table and syncs it; what a guest can observe is the same, the number of later faults is not.
  * Source: arch/x86/kvm/mmu/paging_tmpl.h of Linux 6.1.
  */
+import { PFERR_FETCH, PFERR_USER } from '../../../abi.ts';
 import { STEP_INDEX } from '../../../steps.ts';
 import type { Regs } from '../../x86/regs.ts';
 import {
@@ -17,11 +18,19 @@ import {
   HOW_TRACKED,
 } from '../fault/fault.ts';
 import { V_ACTION, V_EFAULT, V_EMULATE, V_EMULATE_MMIO, V_MAP, V_WRITABLE } from '../fault/fault-path.ts';
-import { ACCESS_READ, ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
+import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, WALK_OK } from './guest-walk.ts';
 import { type Mmu, PF_EFAULT, PF_EMULATE, PF_FIXED, PF_RETRY } from './mmu.ts';
 import { directPtePrefetch } from './prefetch.ts';
 import type { SoftWalk } from './soft-walk.ts';
-import { MMIO_GEN_MASK, SPTE_FRAME_SHIFT, SPTE_MMIO, SPTE_PRESENT, SPTE_WRITE } from './stage2.ts';
+import {
+  MMIO_GEN_MASK,
+  SPTE_FRAME_SHIFT,
+  SPTE_MMIO,
+  SPTE_NX,
+  SPTE_PRESENT,
+  SPTE_USER,
+  SPTE_WRITE,
+} from './stage2.ts';
 
 /** The guest's own tables refuse the access: it gets the #PF (FNAME(page_fault)()). */
 export const PF_INJECT = 4;
@@ -100,7 +109,8 @@ export class ShadowTables {
     const { taken, vm } = this.#mmu;
     const write = fault.write !== 0;
     vm.count(STEP_INDEX['guest-walk']);
-    if (walk.walk(this.#regs, fault.linear, write ? ACCESS_WRITE : ACCESS_READ) !== WALK_OK) {
+    const access = write ? ACCESS_WRITE : fault.code & PFERR_FETCH ? ACCESS_FETCH : ACCESS_READ;
+    if (walk.walk(this.#regs, fault.linear, access, (fault.code & PFERR_USER) !== 0) !== WALK_OK) {
       fault.guestCode = walk.code;
       taken.took(fault, this.#whyRefused());
       return PF_INJECT;
@@ -109,7 +119,7 @@ export class ShadowTables {
     fault.skippedBits = walk.skippedBits;
     for (let i = 0; i < walk.levels; i++) {
       // The last level may go out of sync (mmu_try_to_unsync_pages()): the guest writes it as it likes.
-      if (i < 3) this.#track(walk.tables[i]!);
+      if (walk.large || i < walk.levels - 1) this.#track(walk.tables[i]!);
       else this.#last.add(walk.tables[i]!);
       fault.writesOwnTable ||= write && walk.tables[i] === fault.gfn;
     }
@@ -128,7 +138,7 @@ export class ShadowTables {
     const writable = this.#mayWrite(fault.write !== 0);
     switch (verdict & V_ACTION) {
       case V_MAP:
-        if (this.#walk.levels === 4) this.#install(Math.floor(fault.linear / 4096), fault, writable);
+        if (!this.#walk.large) this.#install(Math.floor(fault.linear / 4096), fault, writable);
         else this.#mapLarge(fault, writable);
         return PF_FIXED;
       case V_EMULATE:
@@ -154,7 +164,8 @@ export class ShadowTables {
   #install(page: number, fault: Fault, writable: boolean): void {
     const { gfn, verdict } = fault;
     const allowed = writable && !this.#tracked.has(gfn) ? verdict : verdict & ~V_WRITABLE;
-    this.#entries.set(page, { spte: this.#mmu.makeSpte(fault, allowed), gfn, writable });
+    const rights = (this.#walk.user ? SPTE_USER : 0) | (this.#walk.executable ? 0 : SPTE_NX);
+    this.#entries.set(page, { spte: this.#mmu.makeSpte(fault, allowed) | rights, gfn, writable });
     this.#mmu.vm.count(STEP_INDEX['stage2-map']);
   }
 
@@ -189,7 +200,7 @@ export class ShadowTables {
    * bit would never be set.
    */
   #mayWrite(write: boolean): boolean {
-    return write || (this.#walk.leafDirty && this.#walk.leafWritable);
+    return write || (this.#walk.leafDirty && this.#walk.writable);
   }
 
   /** handle_mmio_page_fault(): caches what an MMIO entry says; false if there is none, or it is stale. */

@@ -2,14 +2,13 @@
  * KVM's own walk of the guest's page tables (walk_addr_generic()): tables are read and written through the
  * VMM's mapping, like any user memory, and a bit that cannot be stored in a read-only slot is skipped.
  */
-import { PAGE_MASK, PAGE_SHIFT } from '../../../abi.ts';
+import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, PFERR_USER } from '../../../abi.ts';
 import { F_SLOT_READONLY } from '../../../facts.ts';
 import type { Regs } from '../../x86/regs.ts';
 import { guestFrame } from '../slots/guest-frame.ts';
 import { WALK_PAGE_FAULT, WALK_UNREACHABLE, Walk } from './guest-walk.ts';
 import type { Mmu } from './mmu.ts';
 
-const PT_WRITABLE = 1 << 1;
 const PT_DIRTY = 1 << 6;
 
 /** A walker for KVM itself. */
@@ -21,9 +20,8 @@ export class SoftWalk {
   /** After WALK_PAGE_FAULT: it was a table that could not be read, or a bit that could not be stored. */
   unreadable = false;
   refusedBits = false;
-  /** The leaf entry as it stands after the walk. */
+  /** The leaf entry is dirty after the walk. */
   leafDirty = false;
-  leafWritable = false;
   #leafAt = 0;
 
   constructor(mmu: Mmu) {
@@ -46,19 +44,33 @@ export class SoftWalk {
     return this.#mmu.vm.mem32;
   }
 
+  /** What all levels of the walk allow. */
+  get writable(): boolean {
+    return this.#walk.writable;
+  }
+  get user(): boolean {
+    return this.#walk.user;
+  }
+  get executable(): boolean {
+    return this.#walk.executable;
+  }
+  /** The guest maps more than one page there with one entry. */
+  get large(): boolean {
+    return this.#walk.pageSize > PAGE_SIZE;
+  }
+
   /** Translates a linear address; WALK_OK or WALK_PAGE_FAULT: a table that is not there is the guest's fault too. */
-  walk(regs: Regs, linear: number, access: number): number {
+  walk(regs: Regs, linear: number, access: number, user: boolean): number {
     this.skippedBits = false;
     this.refusedBits = false;
-    const result = this.#walk.walk(regs, linear % 2 ** 48, access, this);
+    const result = this.#walk.walk(regs, linear % 2 ** 48, access, user, this);
     this.unreadable = result === WALK_UNREACHABLE;
     if (this.unreadable) {
-      this.#walk.code = 0;
+      this.#walk.code = user ? PFERR_USER : 0;
       return WALK_PAGE_FAULT;
     }
     const low = this.mem32[this.#leafAt >> 2]!;
     this.leafDirty = (low & PT_DIRTY) !== 0;
-    this.leafWritable = (low & PT_WRITABLE) !== 0;
     return result;
   }
 

@@ -16,6 +16,9 @@ export const SPTE_HOST_WRITABLE = 1 << 2;
 export const SPTE_MMU_WRITABLE = 1 << 3;
 /** No memory here, emulate at once; the generation stands where the frame would. */
 export const SPTE_MMIO = 1 << 4;
+/** Entries of shadow tables alone: users may, and nobody may execute. */
+export const SPTE_USER = 1 << 5;
+export const SPTE_NX = 1 << 6;
 export const SPTE_FRAME_SHIFT = 11;
 
 /** MMIO entries carry as many bits of the slot generation as the kernel's (19). */

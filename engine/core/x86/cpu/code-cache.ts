@@ -3,16 +3,16 @@
 import { movbe } from '../exec/integer/exec-bits.ts';
 import { undefinedOpcode } from '../exec/system/exec-system.ts';
 import { decode, MAX_INSN_LENGTH } from '../insn/decode.ts';
-import { type Insn, MAP_0F, MAP_0F38 } from '../insn/insn.ts';
+import { type Insn, MAP_0F38 } from '../insn/insn.ts';
 import { CPU_OK, type CpuBus } from '../ports.ts';
-import { MODE_REAL16 } from '../regs.ts';
+import { MODE_LONG64, MODE_PROT32 } from '../regs.ts';
 
 const PAGE = 4096;
 /** Pages kept; a guest with more code than this starts over. */
 const MAX_PAGES = 512;
 
 /**
- * MOVBE and CRC32 in real mode: QEMU's processor takes 66 to mean 16 bits, and its absence 32, as if code were
+ * MOVBE and CRC32 in 16-bit code: QEMU's processor takes 66 to mean 16 bits, and its absence 32, as if code were
  * 32-bit. The recordings are full of it.
  */
 function resize(i: Insn): void {
@@ -86,13 +86,9 @@ export class CodeCache {
       i.exec = undefinedOpcode;
       i.fast = 0;
     }
-    if (i.map === MAP_0F38 && i.opcode >= 0xf0 && page.mode === MODE_REAL16) resize(i);
+    if (i.map === MAP_0F38 && i.opcode >= 0xf0 && page.mode !== MODE_PROT32 && page.mode !== MODE_LONG64)
+      resize(i);
     if (!i.straddles) page.insns[off] = i;
     return i;
   }
-}
-
-/** MOV to CRn and the INVLPG group: the page of code has to be looked up again. */
-export function changesTranslation(i: Insn): boolean {
-  return i.map === MAP_0F && (i.opcode === 0x22 || i.opcode === 0x01);
 }

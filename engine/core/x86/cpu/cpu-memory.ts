@@ -3,7 +3,7 @@ import type { Insn } from '../insn/insn.ts';
 import { CPU_EXIT_HLT, CPU_EXIT_IO, CPU_GUEST_PF, type CpuBus } from '../ports.ts';
 import type { Processor } from '../processor.ts';
 import { EXCEPTION, type ProcessorPort, VECTOR_GP, VECTOR_PF, VECTOR_SS } from '../processor-port.ts';
-import { FS, MODE_LONG64, MODE_REAL16, RDX, SS } from '../regs.ts';
+import { canonicalOf, FS, linearOf, MODE_LONG64, MODE_REAL16, RDX, SS } from '../regs.ts';
 
 /** First address that is not canonical; below 0 are the addresses of the upper half. */
 const CANONICAL_END = 2 ** 47;
@@ -39,7 +39,7 @@ export class CpuPort implements ProcessorPort {
     const regs = this.m.regs;
     if (regs.mode === MODE_LONG64) {
       const at = seg >= FS ? off + regs.segBase[seg]! : off;
-      return at >= 0 && at + n <= CANONICAL_END ? at : this.#beyond(seg, at);
+      return at >= 0 && at + n <= CANONICAL_END ? at : this.#beyond(seg, at, n);
     }
     // No limit in real mode: QEMU's processor checks none, and an access runs on past offset FFFF.
     if (regs.mode === MODE_REAL16) return regs.segBase[seg]! + off;
@@ -63,28 +63,41 @@ export class CpuPort implements ProcessorPort {
     return -1;
   }
 
-  /** Upper-half addresses are canonical, but nothing is mapped there: #PF. */
-  #beyond(seg: number, at: number): number {
-    if (at >= CANONICAL_END - 64 || at < -CANONICAL_END) return this.#limit(seg);
-    this.m.regs.cr2 = at;
-    this.m.raise(VECTOR_PF, 0);
-    return -1;
+  /** Not in the lower half: in the upper one, or nowhere. */
+  #beyond(seg: number, at: number, n: number): number {
+    return at >= 0 || at < -CANONICAL_END || at + n > 0 ? this.#limit(seg) : linearOf(at);
   }
 
   /** Why the bus did not do it: an exception of the guest's page tables, or an exit. */
   refused(): number {
     const bus = this.#bus;
     if (bus.stop !== CPU_GUEST_PF) return bus.stop;
-    this.m.regs.cr2 = bus.faultAddress;
+    this.m.regs.cr2 = canonicalOf(bus.faultAddress);
     return this.m.raise(VECTOR_PF, bus.faultCode);
   }
 
   load(seg: number, off: number, n: number): number {
     const at = this.linear(seg, off, n);
-    return at < 0 ? EXCEPTION : this.loadLinear(at, n);
+    return at < 0 ? EXCEPTION : this.#loadAt(at, n);
   }
 
   loadLinear(at: number, n: number): number {
+    const user = this.m.regs.cpl === 3;
+    if (user) this.m.regs.setCpl(0);
+    const stop = this.#loadAt(at, n);
+    if (user) this.m.regs.setCpl(3);
+    return stop;
+  }
+
+  storeLinear(at: number, n: number, lo: number, hi: number): number {
+    const user = this.m.regs.cpl === 3;
+    if (user) this.m.regs.setCpl(0);
+    const stop = this.#storeAt(at, n, lo, hi);
+    if (user) this.m.regs.setCpl(3);
+    return stop;
+  }
+
+  #loadAt(at: number, n: number): number {
     const bus = this.#bus;
     const m = this.m;
     m.hi = 0;
@@ -102,7 +115,10 @@ export class CpuPort implements ProcessorPort {
 
   store(seg: number, off: number, n: number, lo: number, hi: number): number {
     const at = this.linear(seg, off, n);
-    if (at < 0) return EXCEPTION;
+    return at < 0 ? EXCEPTION : this.#storeAt(at, n, lo, hi);
+  }
+
+  #storeAt(at: number, n: number, lo: number, hi: number): number {
     const bus = this.#bus;
     if (n === 4) bus.write32(at, lo);
     else if (n === 1) bus.write8(at, lo);
@@ -154,6 +170,18 @@ export class CpuPort implements ProcessorPort {
     const stop = this.store(seg, off, 2, w.getUint16(0, true), 0);
     if (stop !== 0) return stop;
     return this.store(seg, off + 2, n - 2, w.getInt32(2, true), w.getInt32(6, true));
+  }
+
+  /** LGDT and LIDT: two bytes of limit, then the base. */
+  loadStd(seg: number, off: number, n: number): number {
+    let stop = this.load(seg, off, 2);
+    if (stop !== 0) return stop;
+    const limit = this.m.lo;
+    stop = this.load(seg, off + 2, n - 2);
+    this.m.view.setUint16(0, limit, true);
+    this.m.view.setInt32(2, this.m.lo, true);
+    this.m.view.setInt32(6, this.m.hi, true);
+    return stop;
   }
 
   portIn(port: number, size: number): number {

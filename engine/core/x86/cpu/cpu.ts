@@ -3,18 +3,11 @@
  * where the manual leaves room, this does what QEMU does.
  */
 
-import { realModeInterrupt } from '../exec/system/exec-control.ts';
-import {
-  CPU_EXIT_BUDGET,
-  CPU_EXIT_NPF,
-  CPU_EXIT_SHUTDOWN,
-  CPU_EXIT_UD,
-  CPU_OK,
-  type CpuBus,
-} from '../ports.ts';
+import { deliverInterrupt } from '../exec/system/exec-interrupt.ts';
+import { CPU_EXIT_BUDGET, CPU_EXIT_SHUTDOWN, CPU_EXIT_UD, CPU_OK, type CpuBus } from '../ports.ts';
 import { Processor } from '../processor.ts';
-import { EXCEPTION, VECTOR_UD } from '../processor-port.ts';
-import { MODE_LONG64, MODE_REAL16, type Regs } from '../regs.ts';
+import { EXCEPTION, VECTOR_DF, VECTOR_PF, VECTOR_UD } from '../processor-port.ts';
+import type { Regs } from '../regs.ts';
 import { CpuPort, type PortAccess } from './cpu-memory.ts';
 import { HotLoop } from './hot-loop.ts';
 
@@ -66,22 +59,19 @@ export class Cpu {
   }
 
   /**
-   * Injects an exception: CPU_OK with the handler's address in rip, or CPU_EXIT_SHUTDOWN or CPU_EXIT_NPF.
-   * Nobody gets to see the error code: real mode pushes none, and elsewhere there is no handler.
+   * Injects an exception (error code -1: has none): CPU_OK with the handler's address in rip, or CPU_EXIT_SHUTDOWN,
+   * _NPF or _UNSUPPORTED.
    */
-  deliver(vector: number, _errorCode: number): number {
+  deliver(vector: number, errorCode: number): number {
     this.#m.setFlags(this.regs.eflags);
-    const exit = this.#vectorTo(vector);
+    const exit = this.#vectorTo(vector, errorCode);
     this.regs.eflags = this.#m.getFlags();
     return exit;
   }
 
   /** Moves rip over the instruction of the last CPU_EXIT_IO. */
   advance(): void {
-    this.regs.rip = this.#m.maskRip(
-      this.regs.rip + this.#loop.lastLength,
-      this.regs.mode === MODE_REAL16 ? 2 : 4,
-    );
+    this.regs.rip = this.#m.maskRip(this.regs.rip + this.#loop.lastLength, this.regs.codeSize);
     this.#loop.instructions++;
   }
 
@@ -92,22 +82,42 @@ export class Cpu {
     if (m.vector === VECTOR_UD) return CPU_EXIT_UD;
     // A delivered exception uses up budget, for a handler may do nothing but fault again.
     this.#loop.instructions++;
-    return this.#vectorTo(m.vector);
+    return this.#vectorTo(m.vector, m.errorCode);
   }
 
   /**
-   * Real mode goes through the vector table at 0. Elsewhere the gate is read at IDT base 0; guests here have
-   * none, and a present gate is not followed either: both end as a triple fault.
+   * Delivers an exception. One that is raised on the way takes its place or makes a double fault of both, and one
+   * more on top of that shuts the processor down (`check_exception()` of QEMU).
    */
-  #vectorTo(vector: number): number {
+  #vectorTo(first: number, firstCode: number): number {
     const m = this.#m;
-    if (this.regs.mode === MODE_REAL16) {
-      const stop = realModeInterrupt(m, vector, this.regs.rip);
+    let vector = first;
+    let errorCode = firstCode;
+    for (;;) {
+      const stop = deliverInterrupt(m, {
+        vector,
+        software: false,
+        errorCode: pushesCode(vector) ? Math.max(0, errorCode) : -1,
+        back: this.regs.rip,
+      });
       if (stop === 0) this.regs.rip = m.nextRip;
-      return stop === EXCEPTION ? CPU_EXIT_SHUTDOWN : stop;
+      if (stop !== EXCEPTION) return stop;
+      if (vector === VECTOR_DF) return CPU_EXIT_SHUTDOWN;
+      const double = becomesDouble(vector, m.vector);
+      vector = double ? VECTOR_DF : m.vector;
+      errorCode = double ? 0 : m.errorCode;
     }
-    const gate = vector * (this.regs.mode === MODE_LONG64 ? 16 : 8);
-    const stop = this.#port.loadLinear(gate, 8);
-    return stop === CPU_EXIT_NPF ? stop : CPU_EXIT_SHUTDOWN;
   }
 }
+
+const isContributory = (vector: number): boolean => vector === 0 || (vector >= 10 && vector <= 13);
+
+/** Does `second`, raised while `first` was being delivered, make a double fault? */
+const becomesDouble = (first: number, second: number): boolean =>
+  isContributory(second)
+    ? isContributory(first) || first === VECTOR_PF
+    : second === VECTOR_PF && first === VECTOR_PF;
+
+/** #DF, #TS to #PF and #AC come with an error code. */
+const pushesCode = (vector: number): boolean =>
+  vector === 8 || (vector >= 10 && vector <= 14) || vector === 17;

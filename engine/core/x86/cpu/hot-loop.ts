@@ -8,8 +8,8 @@ import type { Insn } from '../insn/insn.ts';
 import { CPU_EXIT_HLT, type CpuBus } from '../ports.ts';
 import type { Processor } from '../processor.ts';
 import { EXCEPTION, VECTOR_GP } from '../processor-port.ts';
-import { CS, MODE_LONG64, MODE_PROT32, MODE_REAL16, type Regs } from '../regs.ts';
-import { CodeCache, type CodePage, changesTranslation } from './code-cache.ts';
+import { CS, isCanonical, linearOf, MODE_LONG64, MODE_REAL16, type Regs } from '../regs.ts';
+import { CodeCache, type CodePage } from './code-cache.ts';
 import type { CpuPort } from './cpu-memory.ts';
 
 const PAGE_MASK = 4095;
@@ -41,7 +41,6 @@ export class HotLoop {
   begin(): void {
     this.#m.setFlags(this.regs.eflags);
     this.#m.retired = this.instructions;
-    this.#port.flat = this.regs.mode === MODE_PROT32 && this.regs.segBase.every((base) => base === 0);
   }
 
   /** Runs until the page is left, `left` instructions are done, or something stops: 0 or the reason. */
@@ -49,8 +48,11 @@ export class HotLoop {
     const regs = this.regs;
     const csBase = regs.mode === MODE_LONG64 ? 0 : regs.segBase[CS]!;
     let linear = csBase + regs.rip;
-    if (regs.mode === MODE_PROT32) linear = linear >>> 0;
-    if (linear < 0 || linear >= 2 ** 47) return this.#m.raise(VECTOR_GP, 0);
+    if (regs.mode === MODE_LONG64) {
+      if (!isCanonical(regs.rip)) return this.#m.raise(VECTOR_GP, 0);
+      linear = linearOf(regs.rip);
+    } else if (regs.mode !== MODE_REAL16) linear = linear >>> 0;
+    this.#port.flat = regs.flat;
     const page = this.#cache.enter(linear, regs.mode);
     if (page === undefined) return this.#port.refused();
     if (page !== this.#page) this.#m.fw = 0;
@@ -60,7 +62,7 @@ export class HotLoop {
 
   /** Writes rip back at page offset `off`, and counts. */
   #leave(ripBase: number, off: number, done: number): void {
-    this.regs.rip = this.#m.maskRip(ripBase + off, this.regs.mode === MODE_REAL16 ? 2 : 4);
+    this.regs.rip = this.#m.maskRip(ripBase + off, this.regs.codeSize);
     this.instructions += done;
     this.#m.retired = this.instructions;
   }
@@ -230,10 +232,10 @@ export class HotLoop {
         default: {
           this.#leave(ripBase, off, counted - left);
           const before = this.instructions;
-          const csBase = this.regs.segBase[CS];
+          const { context } = this.regs;
           const status = this.#slow(i, left);
           if (bus.codeVersion(page.id) !== version) this.codeWrites++;
-          else if (status === 0 && csBase === this.regs.segBase[CS] && !changesTranslation(i)) {
+          else if (status === 0 && context === this.regs.context) {
             left -= this.instructions - before;
             counted = left;
             off = this.regs.rip - ripBase;
@@ -262,7 +264,7 @@ export class HotLoop {
     const m = this.#m;
     const regs = this.regs;
     this.lastLength = i.len;
-    m.nextRip = m.maskRip(regs.rip + i.len, regs.mode === MODE_REAL16 ? 2 : 4);
+    m.nextRip = m.maskRip(regs.rip + i.len, regs.codeSize);
     if (i.string && i.rep !== 0) return this.#repeat(i, left);
     m.saveFlags();
     const status = i.exec(m, i);
@@ -292,8 +294,7 @@ export class HotLoop {
       setRepeatCount(m, i, count);
       if (comparisonEnds(m, i)) count = 0;
     }
-    if (count !== 0) return 0;
-    this.regs.rip = m.nextRip;
+    if (count === 0) this.regs.rip = m.nextRip;
     return 0;
   }
 }

@@ -9,10 +9,26 @@ import {
   X86EMUL_UNHANDLEABLE,
 } from '../ports.ts';
 import type { Processor } from '../processor.ts';
-import { type ProcessorPort, VECTOR_GP, VECTOR_PF, VECTOR_SS } from '../processor-port.ts';
-import { DF, ES, FS, MODE_LONG64, MODE_REAL16, RCX, RDI, RDX, RSI, SS } from '../regs.ts';
+import { type ProcessorPort, VECTOR_GP, VECTOR_SS } from '../processor-port.ts';
+import {
+  DF,
+  ES,
+  FS,
+  isCanonical,
+  linearOf,
+  MODE_LONG64,
+  MODE_REAL16,
+  RCX,
+  RDI,
+  RDX,
+  RSI,
+  SEG_BIG,
+  SEG_CODE,
+  SEG_DOWN,
+  SEG_RW,
+  SS,
+} from '../regs.ts';
 
-const CANONICAL_END = 2 ** 47;
 const READ_CACHE_SIZE = 1024;
 const PAGE = 4096;
 
@@ -54,23 +70,37 @@ export class EmulatorPort implements ProcessorPort {
   }
 
   /** Sets the linear address, or raises #GP or #SS as `linearize()` does: 0 or EXCEPTION. */
-  linearize(seg: number, off: number, n: number): number {
+  linearize(seg: number, off: number, n: number, write = false): number {
     const regs = this.m.regs;
     if (regs.mode === MODE_LONG64) {
       const at = seg >= FS ? off + regs.segBase[seg]! : off;
-      if (at < 0 && at >= -CANONICAL_END) {
-        // Canonical, but guests map nothing in the upper half, and addresses here are non-negative.
-        this.#ops.faultAddress = at;
-        return this.m.raise(VECTOR_PF, 0);
-      }
-      if (at < 0 || at + n > CANONICAL_END) return this.#bad(seg);
-      this.#linear = at;
+      if (!isCanonical(at) || !isCanonical(at + n - 1)) return this.#bad(seg);
+      this.#linear = linearOf(at);
       return 0;
     }
-    // Limits: FFFF in real mode; none that matters in flat protected mode.
-    if (regs.mode === MODE_REAL16 && off + n > 0x10000) return this.#bad(seg);
+    if (!this.#allows(seg, write) || !this.#withinLimit(seg, off, n)) return this.#bad(seg);
     this.#linear = (regs.segBase[seg]! + off) >>> 0;
     return 0;
+  }
+
+  /** Code is never writable and not always readable; data not always writable. In real mode only the latter counts. */
+  #allows(seg: number, write: boolean): boolean {
+    const { regs } = this.m;
+    const attr = regs.segAttr[seg]!;
+    if (regs.mode === MODE_REAL16) return true;
+    if (write) return (attr & (SEG_CODE | SEG_RW)) === SEG_RW;
+    return (attr & (SEG_CODE | SEG_RW)) !== SEG_CODE;
+  }
+
+  /** The processor below checks no limits and KVM does: the segment's, where it is usable at all. */
+  #withinLimit(seg: number, off: number, n: number): boolean {
+    const { regs } = this.m;
+    const attr = regs.segAttr[seg]!;
+    const limit = regs.segLimit[seg]!;
+    if (regs.mode === MODE_REAL16) return off + n - 1 <= limit;
+    if (attr === 0) return false;
+    if ((attr & (SEG_CODE | SEG_DOWN)) !== SEG_DOWN) return off + n - 1 <= limit;
+    return off > limit && off + n - 1 <= (attr & SEG_BIG ? 0xffffffff : 0xffff);
   }
 
   #bad(seg: number): number {
@@ -128,10 +158,25 @@ export class EmulatorPort implements ProcessorPort {
     return 0;
   }
 
-  /** The vector table, `read_std()`: never a device. */
+  /** linear_read_system(): never a device. */
   loadLinear(linear: number, n: number): number {
-    const rc = this.#ops.readStd(linear, n);
+    const rc = this.#ops.readStd(linear, n, true);
     if (rc === X86EMUL_CONTINUE) this.#take(this.#ops.buf, 0, n);
+    return this.#result(rc);
+  }
+
+  /** linear_write_system(): where that is no memory, the guest tries for ever. */
+  storeLinear(linear: number, n: number, lo: number, hi: number): number {
+    this.#fill(this.#ops.buf, n, lo, hi);
+    return this.#result(this.#ops.writeStd(linear, n, true));
+  }
+
+  /** segmented_read_std(). */
+  loadStd(seg: number, off: number, n: number): number {
+    const stop = this.linearize(seg, off, n);
+    if (stop !== 0) return stop;
+    const rc = this.#ops.readStd(this.#linear, n, false);
+    if (rc === X86EMUL_CONTINUE) for (let k = 0; k < n; k++) this.m.buf[k] = this.#ops.buf[k]!;
     return this.#result(rc);
   }
 
@@ -140,14 +185,14 @@ export class EmulatorPort implements ProcessorPort {
   }
 
   store(seg: number, off: number, n: number, lo: number, hi: number): number {
-    const stop = this.linearize(seg, off, n);
+    const stop = this.linearize(seg, off, n, true);
     if (stop !== 0) return stop;
     this.#fill(this.#ops.buf, n, lo, hi);
     return this.#result(this.#ops.writeEmulated(this.#linear, n));
   }
 
   storeLocked(seg: number, off: number, n: number, lo: number, hi: number): number {
-    const stop = this.linearize(seg, off, n);
+    const stop = this.linearize(seg, off, n, true);
     if (stop !== 0) return stop;
     this.#fill(this.#ops.old, n, this.m.dLo, this.m.dHi);
     this.#fill(this.#ops.buf, n, lo, hi);
@@ -155,7 +200,7 @@ export class EmulatorPort implements ProcessorPort {
   }
 
   storeBytes(seg: number, off: number, n: number): number {
-    const stop = this.linearize(seg, off, n);
+    const stop = this.linearize(seg, off, n, true);
     if (stop !== 0) return stop;
     for (let k = 0; k < n; k++) this.#ops.buf[k] = this.m.buf[k]!;
     return this.#result(this.#ops.writeEmulated(this.#linear, n));
@@ -164,10 +209,10 @@ export class EmulatorPort implements ProcessorPort {
   storeStd(seg: number, off: number, n: number): number {
     for (let at = 0; at < n; at += 64) {
       const part = Math.min(64, n - at);
-      const stop = this.linearize(seg, off + at, part);
+      const stop = this.linearize(seg, off + at, part, true);
       if (stop !== 0) return stop;
       for (let k = 0; k < part; k++) this.#ops.buf[k] = this.m.buf[at + k]!;
-      const rc = this.#ops.writeStd(this.#linear, part);
+      const rc = this.#ops.writeStd(this.#linear, part, false);
       if (rc !== X86EMUL_CONTINUE) return this.#result(rc);
     }
     return 0;

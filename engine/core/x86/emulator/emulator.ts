@@ -18,7 +18,7 @@ import {
 } from '../ports.ts';
 import { Processor } from '../processor.ts';
 import { EXCEPTION, UNHANDLEABLE, UNSUPPORTED, VECTOR_GP, VECTOR_PF, VECTOR_UD } from '../processor-port.ts';
-import { CS, MODE_LONG64, type Regs, RF } from '../regs.ts';
+import { CS, isCanonical, linearOf, MODE_LONG64, type Regs, RF } from '../regs.ts';
 import { EmulatorPort } from './emulator-memory.ts';
 import { kvmMarks, marksUndefined, T_LOCK, T_ON_UD, T_PAGE_TABLE, T_TWO_MEM } from './kvm-table.ts';
 
@@ -113,9 +113,9 @@ export class Emulator {
     const m = this.#m;
     const regs = this.#regs;
     const have = this.fetchedLength;
-    const base = regs.mode === MODE_LONG64 ? 0 : regs.segBase[CS]!;
-    const at = base + regs.rip + have;
-    if (at < 0 || at >= 2 ** 47) return this.#raise(m.raise(VECTOR_GP, 0));
+    const long = regs.mode === MODE_LONG64;
+    if (long && !isCanonical(regs.rip + have)) return this.#raise(m.raise(VECTOR_GP, 0));
+    const at = long ? linearOf(regs.rip + have) : regs.segBase[CS]! + regs.rip + have;
     const n = Math.min(MAX_INSN_LENGTH - have, PAGE - (at % PAGE));
     const rc = this.#ops.fetch(at, n);
     if (rc === X86EMUL_PROPAGATE_FAULT) this.#raise(m.raise(this.#ops.faultVector, this.#ops.faultCode));
@@ -126,7 +126,7 @@ export class Emulator {
   }
 
   #lookUp(): Insn | undefined {
-    const slot = this.#regs.rip % CACHE_ENTRIES;
+    const slot = Math.abs(this.#regs.rip % CACHE_ENTRIES);
     const i = this.#cache[slot];
     if (i === undefined || this.#cacheMode[slot] !== this.#regs.mode) return undefined;
     if (i.len > this.fetchedLength) return undefined;
@@ -138,7 +138,7 @@ export class Emulator {
 
   #remember(i: Insn): void {
     if (i.invalid) return;
-    const slot = this.#regs.rip % CACHE_ENTRIES;
+    const slot = Math.abs(this.#regs.rip % CACHE_ENTRIES);
     this.#cache[slot] = i;
     this.#cacheMode[slot] = this.#regs.mode;
     for (let k = 0; k < i.len; k++) this.#cacheBytes[slot * MAX_INSN_LENGTH + k] = this.fetched[k]!;

@@ -7,7 +7,12 @@ import * as n from './integer/exec-integer.ts';
 import * as h from './integer/exec-shift.ts';
 import * as s from './integer/exec-string.ts';
 import * as c from './system/exec-control.ts';
+import * as q from './system/exec-fast-call.ts';
+import * as x from './system/exec-interrupt.ts';
+import * as msr from './system/exec-msr.ts';
+import * as r from './system/exec-registers.ts';
 import * as y from './system/exec-system.ts';
+import * as t from './system/exec-tables.ts';
 import * as v from './vector/exec-sse.ts';
 import { fxrstor, fxsave } from './x87/exec-fxsave.ts';
 import * as f from './x87/exec-x87.ts';
@@ -120,12 +125,12 @@ const CONTROL: [number, Exec][] = [
   [M.Call, c.call],
   [M.Ret, c.ret],
   [M.Retf, c.retf],
-  ...same([M.Iret, M.Iretd, M.Iretq], c.iret),
+  ...same([M.Iret, M.Iretd, M.Iretq], x.iret),
   ...same([M.Loop, M.Loope, M.Loopne], c.loop),
   ...same([M.Jcxz, M.Jecxz, M.Jrcxz], c.jcxz),
-  [M.Int, c.int],
-  [M.Int3, c.int3],
-  [M.Into, c.into],
+  [M.Int, x.int],
+  [M.Int3, x.int3],
+  [M.Into, x.into],
   ...same(
     [M.Jo, M.Jno, M.Jb, M.Jae, M.Je, M.Jne, M.Jbe, M.Ja].concat([
       M.Js,
@@ -145,7 +150,7 @@ const SYSTEM: [number, Exec][] = [
   ...same([M.Ud0, M.Ud1, M.Ud2], y.undefinedOpcode),
   ...same([M.Nop, M.Pause, M.Wait, M.Endbr32, M.Endbr64, M.Clflush, M.Clflushopt, M.Clwb], y.nop),
   ...same([M.Prefetchnta, M.Prefetcht0, M.Prefetcht1, M.Prefetcht2, M.Prefetchw, M.Prefetch], y.nop),
-  ...same([M.Mfence, M.Lfence, M.Sfence, M.Wbinvd, M.Invd, M.Reservednop, M.Clts], y.nop),
+  ...same([M.Mfence, M.Lfence, M.Sfence, M.Reservednop], y.nop),
   [M.Clc, y.clc],
   [M.Stc, y.stc],
   [M.Cmc, y.cmc],
@@ -158,14 +163,37 @@ const SYSTEM: [number, Exec][] = [
   [M.Hlt, y.hlt],
   [M.In, y.inPort],
   [M.Out, y.outPort],
-  ...same([M.Sgdt, M.Sidt], y.storeTable),
-  [M.Sldt, y.sldt],
-  [M.Str, y.str],
-  [M.Smsw, y.smsw],
+  [M.Sgdt, t.sgdt],
+  [M.Sidt, t.sidt],
+  [M.Lgdt, t.lgdt],
+  [M.Lidt, t.lidt],
+  [M.Sldt, t.sldt],
+  [M.Lldt, t.lldt],
+  [M.Str, t.str],
+  [M.Ltr, t.ltr],
+  [M.Lar, t.lar],
+  [M.Lsl, t.lsl],
+  [M.Verr, t.verr],
+  [M.Verw, t.verw],
+  [M.Arpl, t.arpl],
+  [M.Smsw, r.smsw],
+  [M.Lmsw, r.lmsw],
+  [M.Clts, r.clts],
+  ...same([M.Wbinvd, M.Invd], r.wbinvd),
+  [M.Xsetbv, r.xsetbv],
+  [M.Rdmsr, msr.rdmsr],
+  [M.Wrmsr, msr.wrmsr],
+  [M.Syscall, q.syscall],
+  ...same([M.Sysret, M.Sysretq], q.sysret),
+  [M.Sysenter, q.sysenter],
+  ...same([M.Sysexit, M.Sysexitq], q.sysexit),
+  [M.Rdtscp, y.rdtscp],
+  [M.Vmmcall, y.vmmcall],
+  ...same([M.Monitor, M.Mwait], y.monitor),
   [M.Cpuid, y.cpuid],
   [M.Rdtsc, y.rdtsc],
-  [M.Xgetbv, y.xgetbv],
-  [M.Invlpg, y.invlpg],
+  [M.Xgetbv, r.xgetbv],
+  [M.Invlpg, r.invlpg],
   ...same([M.Movsb, M.Movsw, M.Movsq], s.movs),
   ...same([M.Stosb, M.Stosw, M.Stosd, M.Stosq], s.stos),
   ...same([M.Lodsb, M.Lodsw, M.Lodsd, M.Lodsq], s.lods),

@@ -16,7 +16,7 @@ import { cmps, movs } from '../exec/integer/exec-string.ts';
 import { HANDLERS } from '../exec/mnemonics.ts';
 import { undefinedOpcode, unknownToUs } from '../exec/system/exec-system.ts';
 import { movsd } from '../exec/vector/exec-sse.ts';
-import { MODE_LONG64, MODE_REAL16 } from '../regs.ts';
+import { MODE_LONG64 } from '../regs.ts';
 import { fastShape } from './fast.ts';
 import { processorLacks } from './features.ts';
 import {
@@ -43,7 +43,7 @@ import {
 /** No instruction is longer. */
 export const MAX_INSN_LENGTH = 15;
 
-const BITNESS = [16, 32, 64];
+const BITNESS = [16, 32, 64, 16];
 const SEGMENT_PREFIXES: readonly number[] = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 /** LOCK is allowed before these, given a memory destination. */
 const LOCKABLE: ReadonlySet<number> = new Set([
@@ -97,7 +97,7 @@ function scan(i: Insn, bytes: Uint8Array, mode: number): void {
   at = opcodeMap(i, bytes, at, mode);
   i.opcode = bytes[at] ?? 0;
   i.modrm = bytes[at + 1] ?? -1;
-  const wide = mode === MODE_REAL16 ? 2 : 4;
+  const wide = BITNESS[mode] === 16 ? 2 : 4;
   i.opSize = i.opsize ? 6 - wide : wide;
   if (i.rexW) i.opSize = 8;
   if (mode === MODE_LONG64) i.addrSize = addressPrefix ? 4 : 8;

@@ -7,6 +7,7 @@ import * as n from '../exec/integer/exec-integer.ts';
 import { dec, inc } from '../exec/integer/exec-integer.ts';
 import { jcc, jmp } from '../exec/system/exec-control.ts';
 import { nop } from '../exec/system/exec-system.ts';
+import { FS } from '../regs.ts';
 import { type Insn, K_IMM, K_MEM, K_REG } from './insn.ts';
 
 /** Not one of the shapes the hot loop does itself. */
@@ -56,7 +57,8 @@ const ARITHMETIC: ReadonlyMap<unknown, readonly [number, number]> = new Map([
 
 /** The shape of a decoded instruction, or FAST_NONE. */
 export function fastShape(i: Insn): number {
-  if (i.lock) return FAST_NONE;
+  // FS and GS have bases even where everything else is flat.
+  if (i.lock || i.seg >= FS) return FAST_NONE;
   if (i.exec === nop) return FAST_NOP;
   if (i.exec === jcc) return i.cond === 5 ? FAST_JNZ : FAST_JCC;
   if (i.exec === jmp && i.k0 === K_IMM && i.imm2 < 0) return FAST_JMP;

@@ -4,8 +4,8 @@ import { type Exec, type Insn, K_MEM } from '../../insn/insn.ts';
 import type { Processor } from '../../processor.ts';
 import { VECTOR_DE, VECTOR_UD } from '../../processor-port.ts';
 import { AF, RAX } from '../../regs.ts';
+import { loadSegment } from '../system/segments.ts';
 import { setResultSized } from './alu.ts';
-import { loadSegment } from './exec-integer.ts';
 
 /** AL and its flags; OF is kept. */
 function setAl(m: Processor, al: number): void {
@@ -86,9 +86,9 @@ function farPointer(seg: number): Exec {
     const hi = m.hi;
     stop = m.port.load(i.seg, off + i.size, 2);
     if (stop !== 0) return stop;
-    loadSegment(m, seg, m.lo);
-    m.setReg(i.r0, i.size, lo, hi);
-    return 0;
+    stop = loadSegment(m, seg, m.lo);
+    if (stop === 0) m.setReg(i.r0, i.size, lo, hi);
+    return stop;
   };
 }
 export const les = farPointer(0);

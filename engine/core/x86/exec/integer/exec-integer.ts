@@ -3,7 +3,9 @@
 import { type Insn, K_CR, K_DR, K_MEM, K_REG, K_SEG } from '../../insn/insn.ts';
 import type { Processor } from '../../processor.ts';
 import { VECTOR_UD } from '../../processor-port.ts';
-import { CS, MODE_REAL16, RAX, RDX } from '../../regs.ts';
+import { CS, RAX, RDX } from '../../regs.ts';
+import { moveControl } from '../system/exec-registers.ts';
+import { loadSegment } from '../system/segments.ts';
 import { addCarry, logicFlags, subBorrow } from './alu.ts';
 
 /** Writes `lo,hi` to operand 0, which was not read before. */
@@ -20,39 +22,17 @@ export function mov(m: Processor, i: Insn): number {
     // A selector fills a register's whole operand, but only two bytes of memory.
     return put(m, i);
   }
-  if (i.k0 === K_CR || i.k0 === K_DR || i.k1 === K_CR || i.k1 === K_DR) return movControl(m, i);
+  if (i.k0 === K_CR || i.k0 === K_DR || i.k1 === K_CR || i.k1 === K_DR) return moveControl(m, i);
   const stop = m.read(i, i.k1, i.r1, i.size);
   return stop !== 0 ? stop : put(m, i);
 }
 
-/** MOV to a segment register: in real mode the base moves along; elsewhere segments here are flat. */
+/** MOV to a segment register. */
 function movToSegment(m: Processor, i: Insn): number {
   if (i.r0 === CS || i.r0 > 5) return m.raise(VECTOR_UD, -1);
   const stop = m.read(i, i.k1, i.r1, 2);
   if (stop !== 0) return stop;
-  loadSegment(m, i.r0, m.lo & 0xffff);
-  return 0;
-}
-
-/** A selector into a segment register. Protected-mode descriptors are not read: all segments are flat. */
-export function loadSegment(m: Processor, seg: number, selector: number): void {
-  m.regs.segSel[seg] = selector;
-  if (m.regs.mode === MODE_REAL16) m.regs.segBase[seg] = selector * 16;
-}
-
-/** MOV from and to CRn: reads are exact; writes keep what the mode depends on. DRn read as zero. */
-function movControl(m: Processor, i: Insn): number {
-  const regs = m.regs;
-  if (i.k1 === K_REG) {
-    m.getReg(i.r1, 4);
-    if (i.k0 === K_CR && i.r0 === 2) regs.cr2 = m.lo >>> 0;
-    else if (i.k0 === K_CR && i.r0 === 3) regs.cr3 = m.lo >>> 0;
-    return 0;
-  }
-  const values = [regs.cr0, 0, regs.cr2, regs.cr3, regs.cr4];
-  const v = i.k1 === K_CR ? (values[i.r1] ?? 0) : 0;
-  m.setReg(i.r0, i.size, v | 0, Math.floor((v < 0 ? v >>> 0 : v) / 4294967296));
-  return 0;
+  return loadSegment(m, i.r0, m.lo & 0xffff);
 }
 
 export function movzx(m: Processor, i: Insn): number {

@@ -1,13 +1,16 @@
-/** Branches, the stack, calls and software interrupts. Pushes store first and move RSP after. */
+/** Branches, the stack and calls. Pushes store first and move RSP after. */
 
 import { type Insn, K_IMM, K_MEM, K_REG, K_SEG } from '../../insn/insn.ts';
 import type { Processor } from '../../processor.ts';
-import { UNHANDLEABLE, VECTOR_BP, VECTOR_OF } from '../../processor-port.ts';
-import { CS, IF, MODE_LONG64, MODE_REAL16, RBP, RCX, RSP, SS, TF } from '../../regs.ts';
-import { loadSegment } from '../integer/exec-integer.ts';
+import { UNHANDLEABLE } from '../../processor-port.ts';
+import { IF, IOPL_SHIFT, MODE_LONG64, MODE_REAL16, RBP, RCX, RSP, SS } from '../../regs.ts';
+import { farCall, farJump } from './exec-far.ts';
+import { ioLevel } from './exec-interrupt.ts';
+import { farReturn } from './far-return.ts';
+import { loadSegment } from './segments.ts';
 
-/** Flags that POPF of each size may change at CPL 0. */
-const POPF_MASK = 0x277fd5;
+/** Flags that POPF of each size may change; IOPL at level 0 only, IF as IOPL allows. */
+const POPF_MASK = 0x244fd5 & ~IF;
 
 /** Size of a push or pop: 64 bits is the default in long mode, and 32 do not exist there. */
 function pushSize(m: Processor, i: Insn): number {
@@ -43,9 +46,9 @@ export function pop(m: Processor, i: Insn): number {
   const lo = m.lo;
   const hi = m.hi;
   if (i.k0 === K_SEG) {
-    moveStack(m, size);
-    loadSegment(m, i.r0, lo & 0xffff);
-    return 0;
+    const refused = loadSegment(m, i.r0, lo & 0xffff);
+    if (refused === 0) moveStack(m, size);
+    return refused;
   }
   if (i.k0 === K_REG) {
     moveStack(m, size);
@@ -94,7 +97,10 @@ export function popf(m: Processor, i: Insn): number {
   const size = pushSize(m, i);
   const stop = m.port.load(SS, m.stackAt(0), size);
   if (stop !== 0) return stop;
-  const mask = size === 2 ? POPF_MASK & 0xffff : POPF_MASK;
+  const { cpl } = m.regs;
+  let mask = size === 2 ? POPF_MASK & 0xffff : POPF_MASK;
+  if (cpl === 0) mask |= 3 << IOPL_SHIFT;
+  if (cpl <= ioLevel(m)) mask |= IF;
   m.setFlags((m.getFlags() & ~mask) | (m.lo & mask));
   moveStack(m, size);
   return 0;
@@ -162,7 +168,7 @@ export function jcc(m: Processor, i: Insn): number {
 
 export function jmp(m: Processor, i: Insn): number {
   if (i.k0 === K_IMM) {
-    if (i.imm2 >= 0) return farJump(m, i, i.imm, i.imm2);
+    if (i.imm2 >= 0) return farJump(m, i, i.imm >>> 0, i.imm2);
     jumpBy(m, i);
     return 0;
   }
@@ -174,7 +180,7 @@ export function jmp(m: Processor, i: Insn): number {
 }
 
 export function call(m: Processor, i: Insn): number {
-  if (i.imm2 >= 0) return i.k0 === K_MEM ? farFromMemory(m, i, true) : farCall(m, i, i.imm, i.imm2);
+  if (i.imm2 >= 0) return i.k0 === K_MEM ? farFromMemory(m, i, true) : farCall(m, i, i.imm >>> 0, i.imm2);
   const size = branchSize(m, i);
   const back = m.nextRip;
   let to = m.maskRip(back + i.imm, size);
@@ -197,28 +203,12 @@ export function ret(m: Processor, i: Insn): number {
   return 0;
 }
 
-/** Far transfers load CS as the mode does: in real mode its base; elsewhere code stays flat. */
-function farJump(m: Processor, i: Insn, offset: number, selector: number): number {
-  loadSegment(m, CS, selector);
-  m.nextRip = m.maskRip(offset, i.opSize);
-  return 0;
-}
-
-function farCall(m: Processor, i: Insn, offset: number, selector: number): number {
-  const size = i.opSize;
-  const back = m.nextRip;
-  let stop = pushAt(m, size, 0, m.regs.segSel[CS]! & 0xffff, 0);
-  if (stop === 0) stop = pushAt(m, size, size, back | 0, Math.floor(back / 4294967296));
-  if (stop !== 0) return stop;
-  moveStack(m, -2 * size);
-  return farJump(m, i, offset, selector);
-}
-
+/** A far pointer in memory: offset, then selector. */
 function farFromMemory(m: Processor, i: Insn, isCall: boolean): number {
   const off = m.ea(i);
   let stop = m.port.load(i.seg, off, i.opSize);
   if (stop !== 0) return stop;
-  const offset = m.lo;
+  const offset = i.opSize === 8 ? target(m, 8) : m.lo >>> 0;
   stop = m.port.load(i.seg, off + i.opSize, 2);
   if (stop !== 0) return stop;
   return isCall ? farCall(m, i, offset, m.lo) : farJump(m, i, offset, m.lo);
@@ -226,12 +216,14 @@ function farFromMemory(m: Processor, i: Insn, isCall: boolean): number {
 
 export function retf(m: Processor, i: Insn): number {
   const size = i.opSize;
+  const release = i.k0 === K_IMM ? i.imm & 0xffff : 0;
+  if (m.regs.mode !== MODE_REAL16) return farReturn(m, size, release, false);
   let stop = m.port.load(SS, m.stackAt(0), size);
   if (stop !== 0) return stop;
   const offset = m.lo;
   stop = m.port.load(SS, m.stackAt(size), size);
   if (stop !== 0) return stop;
-  moveStack(m, 2 * size + (i.k0 === K_IMM ? i.imm & 0xffff : 0));
+  moveStack(m, 2 * size + release);
   return farJump(m, i, offset, m.lo & 0xffff);
 }
 
@@ -249,52 +241,4 @@ export function loop(m: Processor, i: Insn): number {
 export function jcxz(m: Processor, i: Insn): number {
   if (m.regAddress(RCX, i.addrSize) === 0) jumpBy(m, i);
   return 0;
-}
-
-export function int(m: Processor, i: Insn): number {
-  return interrupt(m, i.imm & 0xff, m.nextRip);
-}
-
-export function int3(m: Processor): number {
-  return interrupt(m, VECTOR_BP, m.nextRip);
-}
-
-export function into(m: Processor): number {
-  return m.of < 0 ? interrupt(m, VECTOR_OF, m.nextRip) : 0;
-}
-
-/** Only real mode has vectors to go through; KVM's emulator cannot do it elsewhere, a processor finds no gate. */
-function interrupt(m: Processor, vector: number, back: number): number {
-  if (m.regs.mode !== MODE_REAL16) return m.port.emulator ? UNHANDLEABLE : m.raise(vector, -1);
-  return realModeInterrupt(m, vector, back);
-}
-
-/** Pushes FLAGS, CS and IP and goes through the vector table at 0, `__emulate_int_real()`. */
-export function realModeInterrupt(m: Processor, vector: number, back: number): number {
-  let stop = pushAt(m, 2, 0, m.getFlags() & 0xffff, 0);
-  if (stop === 0) stop = pushAt(m, 2, 2, m.regs.segSel[CS]! & 0xffff, 0);
-  if (stop === 0) stop = pushAt(m, 2, 4, back & 0xffff, 0);
-  if (stop === 0) stop = m.port.loadLinear(vector * 4, 4);
-  if (stop !== 0) return stop;
-  moveStack(m, -6);
-  m.otherFlags &= ~(IF | TF);
-  loadSegment(m, CS, m.lo >>> 16);
-  m.nextRip = m.lo & 0xffff;
-  return 0;
-}
-
-/** Real-mode IRET; elsewhere there is no frame that could be returned to. */
-export function iret(m: Processor, i: Insn): number {
-  const size = i.opSize;
-  if (m.regs.mode !== MODE_REAL16) return m.port.emulator ? UNHANDLEABLE : m.raise(13, 0);
-  const values = [0, 0, 0];
-  for (let k = 0; k < 3; k++) {
-    const stop = m.port.load(SS, m.stackAt(k * size), size);
-    if (stop !== 0) return stop;
-    values[k] = m.lo;
-  }
-  moveStack(m, 3 * size);
-  const mask = size === 2 ? POPF_MASK & 0xffff : POPF_MASK;
-  m.setFlags((m.getFlags() & ~mask) | (values[2]! & mask));
-  return farJump(m, i, values[0]!, values[1]! & 0xffff);
 }
