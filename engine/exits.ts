@@ -42,15 +42,23 @@ export interface ExitRecord {
   len: number;
   /** MMIO and IO: the guest wrote. */
   isWrite: boolean;
-  /** MMIO and IO: what the guest wrote, or what the VMM answers before it runs the vCPU again. */
+  /**
+   * MMIO and IO: what the guest wrote, or what the VMM answers before it runs the vCPU again. For IO `len` × `count`
+   * bytes, what the emulator reads ahead for REP INS at the most.
+   */
   readonly data: Uint8Array;
   /** IO: the port. */
   port: number;
+  /** IO: accesses of `len` bytes, one after the other; more than 1 for string input. MMIO: 1. */
+  count: number;
   /** INTERNAL_ERROR: KVM_INTERNAL_ERROR_*. */
   suberror: number;
   /** FAULTLINE_EXIT_UNSUPPORTED: the instruction that the engine does not know, in words. */
   unsupported: string;
 }
+
+/** Data of one exit: `struct read_cache` of the emulator (arch/x86/kvm/kvm_emulate.h), which REP INS fills. */
+export const EXIT_DATA_BYTES = 1024;
 
 /** A `kvm_run` before the first exit. */
 export const newExitRecord = (): ExitRecord => ({
@@ -58,8 +66,9 @@ export const newExitRecord = (): ExitRecord => ({
   physAddr: 0,
   len: 0,
   isWrite: false,
-  data: new Uint8Array(8),
+  data: new Uint8Array(EXIT_DATA_BYTES),
   port: 0,
+  count: 1,
   suberror: 0,
   unsupported: '',
 });
@@ -95,7 +104,7 @@ export const EXITS = {
     reason: KVM_EXIT_MMIO,
     when: (exit) => !exit.isWrite,
     name: 'KVM_EXIT_MMIO',
-    carries: ['physAddr', 'len', 'isWrite', 'data'],
+    carries: ['physAddr', 'len', 'count', 'isWrite', 'data'],
     group: 'memory',
     head: 'mmio read',
     says: (exit) => `KVM_EXIT_MMIO: read of ${exit.len} at ${exit.physAddr.toString(16)}`,
@@ -104,7 +113,7 @@ export const EXITS = {
     reason: KVM_EXIT_MMIO,
     when: (exit) => exit.isWrite,
     name: 'KVM_EXIT_MMIO',
-    carries: ['physAddr', 'len', 'isWrite', 'data'],
+    carries: ['physAddr', 'len', 'count', 'isWrite', 'data'],
     group: 'memory',
     head: 'mmio write',
     says: (exit) => `KVM_EXIT_MMIO: write of ${exit.len} at ${exit.physAddr.toString(16)}`,
@@ -112,7 +121,7 @@ export const EXITS = {
   io: {
     reason: KVM_EXIT_IO,
     name: 'KVM_EXIT_IO',
-    carries: ['port', 'len', 'isWrite', 'data'],
+    carries: ['port', 'len', 'count', 'isWrite', 'data'],
     group: 'call',
     head: 'io',
     says: (exit) => `KVM_EXIT_IO: port ${exit.port.toString(16)}`,

@@ -57,7 +57,7 @@ function makeWritable(vmm: Vmm, stopped: Decoded | undefined): boolean {
 /** A read of nothing, memory or port: all ones unless the VMM does otherwise. */
 export function answerEmptyBus(vmm: Vmm, exit: ExitRecord): void {
   const bus = vmm.plan.vmm?.emptyBus ?? 'ones';
-  if (bus !== 'kept') exit.data.fill(bus === 'ones' ? 0xff : 0, 0, exit.len);
+  if (bus !== 'kept') exit.data.fill(bus === 'ones' ? 0xff : 0, 0, exit.len * exit.count);
 }
 
 /** The instruction at rip, read through the alias as a VMM would; undefined outside the guest's memory. */

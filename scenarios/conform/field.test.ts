@@ -15,13 +15,21 @@ const CASES = loadText('field-cases.jsonl')
   .split('\n')
   .map((line) => JSON.parse(line) as OracleCase);
 
-describe.each(RECORDED_KERNELS.filter((k) => k.name === 'stock' || k.name === 'shadow'))('$name', (kernel) => {
-  const series = kernel.patches.map((name) => PATCHES.find((p) => p.name === name)!);
+describe.each(RECORDED_KERNELS.filter((k) => k.name === 'stock' || k.name === 'shadow'))(
+  '$name',
+  (kernel) => {
+    const series = kernel.patches.map((name) => PATCHES.find((p) => p.name === name)!);
 
-  test.each(CASES)('$id', (c) => {
-    const machine = createCoreMachine({ series, paging: kernel.paging, budget: RECORDER_PATIENCE, lives: 0 });
-    const outcome = runCase(c, machine);
-    expect(outcome.unsupported).toBeUndefined();
-    expect(compareOutcomes(c.id, kernel.name, c.expect.stock!, outcome)).toEqual([]);
-  });
-});
+    test.each(CASES)('$id', (c) => {
+      const machine = createCoreMachine({
+        series,
+        paging: kernel.paging,
+        budget: RECORDER_PATIENCE,
+        lives: 0,
+      });
+      const outcome = runCase(c, machine);
+      expect(outcome.unsupported).toBeUndefined();
+      expect(compareOutcomes(c.id, kernel.name, c.expect.stock!, outcome)).toEqual([]);
+    });
+  },
+);

@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 
-/** A recording as text, unpacked. `name` is a file of `data/`. */
+/** A recording as text, unpacked if it is packed. `name` is a file of `data/`. */
 export function loadText(name: string): string {
-  return gunzipSync(readFileSync(new URL(`./${name}`, import.meta.url))).toString('latin1');
+  const bytes = readFileSync(new URL(`./${name}`, import.meta.url));
+  return (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('latin1');
 }

@@ -229,6 +229,7 @@ export class Vcpu implements FaultingVcpu {
     exit.reason = KVM_EXIT_IO;
     exit.port = io.port;
     exit.len = io.size;
+    exit.count = 1;
     exit.isWrite = !io.isIn;
     const value = this.regs.gpr[2 * RAX]!;
     for (let i = 0; i < 4; i++) exit.data[i] = value >>> (8 * i);

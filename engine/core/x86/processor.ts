@@ -7,7 +7,8 @@ import { BASE_RIP, type Insn, K_IMM, K_MEM, K_REG } from './insn/insn.ts';
 import { EXCEPTION, type ProcessorPort } from './processor-port.ts';
 import { AF, CF, MODE_LONG64, OF, PF, type Regs, RSP, SF, STATUS_FLAGS, ZF } from './regs.ts';
 
-const BUFFER_SIZE = 512;
+/** What REP INS stores at once; an XSAVE image is shorter. */
+const BUFFER_SIZE = 1024;
 
 export class Processor {
   readonly regs: Regs;

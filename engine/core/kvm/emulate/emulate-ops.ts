@@ -3,6 +3,7 @@
  * guest-physical, then memory through the VMM's mapping, and what memory refuses becomes MMIO.
  */
 import { PAGE_MASK, PAGE_SHIFT } from '../../../abi.ts';
+import { EXIT_DATA_BYTES } from '../../../exits.ts';
 import { STEP_INDEX } from '../../../steps.ts';
 import type { Tracepoints } from '../../../tracepoints.ts';
 import {
@@ -58,7 +59,7 @@ export class KvmEmulateOps implements EmulateOps {
     size: 0,
     port: 0,
     isIn: false,
-    data: new Uint8Array(64),
+    data: new Uint8Array(EXIT_DATA_BYTES),
     answered: false,
   };
   readonly bus = new MmioBus();

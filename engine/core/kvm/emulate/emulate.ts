@@ -176,8 +176,9 @@ export class Emulation {
     exit.reason = KVM_EXIT_IO;
     exit.port = pio.port;
     exit.len = pio.size;
+    exit.count = pio.count;
     exit.isWrite = !pio.isIn;
-    for (let i = 0; i < 8; i++) exit.data[i] = pio.data[i]!;
+    if (!pio.isIn) exit.data.set(pio.data.subarray(0, pio.size * pio.count));
     if (pio.isIn) this.#vcpu.pending = PENDING_PIO_IN;
     else {
       pio.count = 0;

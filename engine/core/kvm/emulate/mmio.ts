@@ -71,6 +71,7 @@ export class MmioState {
     exit.reason = KVM_EXIT_MMIO;
     exit.physAddr = f.gpa;
     exit.len = Math.min(MMIO_EXIT_BYTES, f.len);
+    exit.count = 1;
     exit.isWrite = this.isWrite;
     if (this.isWrite) for (let i = 0; i < exit.len; i++) exit.data[i] = this.data[f.offset + i]!;
   }

@@ -4,7 +4,8 @@
 
 import type { Insn } from '../../insn/insn.ts';
 import type { Processor } from '../../processor.ts';
-import { DF, ES, RAX, RCX, RDI, RSI } from '../../regs.ts';
+import { DF, ES, RAX, RCX, RDI, RDX, RSI } from '../../regs.ts';
+import { mayUsePort } from '../system/exec-system.ts';
 import { subBorrow } from './alu.ts';
 
 /** Moves RSI or RDI by one element (or `n`) in the direction of DF. */
@@ -83,9 +84,11 @@ export function cmps(m: Processor, i: Insn): number {
 }
 
 export function ins(m: Processor, i: Insn): number {
-  return m.port.stringIn(i);
+  const stop = mayUsePort(m, m.gpr[2 * RDX]! & 0xffff, i.opSize);
+  return stop !== 0 ? stop : m.port.stringIn(i);
 }
 
 export function outs(m: Processor, i: Insn): number {
-  return m.port.stringOut(i);
+  const stop = mayUsePort(m, m.gpr[2 * RDX]! & 0xffff, i.opSize);
+  return stop !== 0 ? stop : m.port.stringOut(i);
 }
