@@ -107,8 +107,8 @@ export class Vcpu implements FaultingVcpu {
     this.regs.onTranslationChange = () => mmu.vm.flushTlb();
     this.regs.onPagingChange = () => {
       mmu.clearMmio();
-      if (this.shadow === undefined) mmu.vm.flushTlb();
-      else this.shadow.clear();
+      this.shadow?.clear();
+      mmu.vm.flushTlb();
     };
     if (!mmu.nested) {
       this.shadow = new ShadowTables(mmu, this.regs, this.#walk);
@@ -137,8 +137,8 @@ export class Vcpu implements FaultingVcpu {
 
   unsupported(): number {
     const { regs, bus, exit } = this;
-    const bytes = new Uint8Array(MAX_INSN_LENGTH);
     const at = regs.linearRip();
+    const bytes = new Uint8Array(MAX_INSN_LENGTH);
     bus.fetch(at, bytes, 0, Math.min(MAX_INSN_LENGTH, PAGE_SIZE - (at % PAGE_SIZE)));
     exit.reason = FAULTLINE_EXIT_UNSUPPORTED;
     exit.unsupported = describeInstruction(bytes, regs.mode, regs.rip);
@@ -263,13 +263,10 @@ export class Vcpu implements FaultingVcpu {
   }
 
   #completeFastPio(): number {
-    const { exit, regs } = this;
+    const { exit } = this;
     if (!exit.isWrite) {
       const d = exit.data;
-      const value = d[0]! | (d[1]! << 8) | (d[2]! << 16) | (d[3]! << 24);
-      const mask = exit.len === 4 ? -1 : exit.len === 2 ? 0xffff : 0xff;
-      regs.gpr[2 * RAX] = (regs.gpr[2 * RAX]! & ~mask) | (value & mask);
-      if (exit.len === 4) regs.gpr[2 * RAX + 1] = 0;
+      this.cpu.setAx(exit.len, d[0]! | (d[1]! << 8) | (d[2]! << 16) | (d[3]! << 24));
     }
     this.cpu.advance();
     return ENTER_GUEST;

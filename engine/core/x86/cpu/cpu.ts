@@ -7,7 +7,7 @@ import { deliverInterrupt } from '../exec/system/exec-interrupt.ts';
 import { CPU_EXIT_BUDGET, CPU_EXIT_SHUTDOWN, CPU_EXIT_UD, CPU_OK, type CpuBus } from '../ports.ts';
 import { Processor } from '../processor.ts';
 import { EXCEPTION, VECTOR_DF, VECTOR_PF, VECTOR_UD } from '../processor-port.ts';
-import type { Regs } from '../regs.ts';
+import { RAX, type Regs } from '../regs.ts';
 import { CpuPort, type PortAccess } from './cpu-memory.ts';
 import { HotLoop } from './hot-loop.ts';
 
@@ -67,6 +67,11 @@ export class Cpu {
     const exit = this.#vectorTo(vector, errorCode);
     this.regs.eflags = this.#m.getFlags();
     return exit;
+  }
+
+  /** What an `in` of `size` bytes has brought, into AL, AX or EAX. */
+  setAx(size: number, value: number): void {
+    this.#m.setReg(RAX, size, value, 0);
   }
 
   /** Moves rip over the instruction of the last CPU_EXIT_IO. */
