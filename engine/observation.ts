@@ -81,6 +81,8 @@ export interface Observation {
   readonly emulated?: number;
   /** Instructions a real kernel executed in KVM_RUN, counted and not predicted. */
   readonly kernelInstructions?: number;
+  /** The facts of the last page fault, as `describeFacts()` prints them; '' where it was handled without a look at any. */
+  readonly lastFault?: string;
   /** FNV-1a 64 over the event stream, the registers and all memory, 16 hex digits. */
   readonly digest?: string;
 }
@@ -93,6 +95,7 @@ export const OBSERVABLES = [
   'instructions',
   'emulated',
   'kernelInstructions',
+  'lastFault',
   'digest',
   'life',
 ] as const satisfies readonly (keyof Observation | 'life')[];

@@ -3,7 +3,7 @@
  * fault path is walked once more for each, with somebody counting.
  */
 import { PAGE_SHIFT, PAGE_SIZE } from '../abi.ts';
-import { FACT_WORDS } from '../facts.ts';
+import { describeFacts, FACT_WORDS } from '../facts.ts';
 import { Fnv64 } from '../fnv.ts';
 import type { FaultKind, Observation } from '../observation.ts';
 import { DECISIONS, type Decision, type FaultPolicy, type Patch } from '../policy.ts';
@@ -51,6 +51,7 @@ export function countsOf(vcpu: Vcpu, series: readonly Patch[]): CoreCounts {
   return {
     ...counts,
     instructions: vcpu.cpu.instructions,
+    lastFault: vcpu.fault.word < 0 ? '' : describeFacts(vcpu.fault.word),
     emulated: emulation.emulated,
   };
 }

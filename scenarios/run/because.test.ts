@@ -6,7 +6,7 @@ import { defineStrategy, findStrategy } from '../../strategies/index.ts';
 import { lives } from '../language/claims.ts';
 import { checkScenario } from '../language/modules.ts';
 import { rom } from '../language/regions.ts';
-import { at, edi } from '../language/registers.ts';
+import { at, ebx, edi } from '../language/registers.ts';
 import { defineScenario, type Scenario } from '../language/scenario.ts';
 import romWrite from '../readonly-memory/guest/rom-write.ts';
 import type { Run } from './comparison.ts';
@@ -96,4 +96,46 @@ test('a guest that exits for ever is given up on', async () => {
 test('times() wants a number of times', async () => {
   const bad = { ...circles, guest: (g: Parameters<Scenario['guest']>[0]) => g.times(Number.NaN, () => {}) };
   await expect(one(bad)).rejects.toThrow('scenario circles: times(NaN): expected a whole number below 2^32');
+});
+
+test('a flag that the kernel does not know is said to be ignored', async () => {
+  const { layout } = findStrategy('readonly-memslot')!;
+  const mine = defineStrategy({ ...plain, name: 'flag-only', layout, series: [] });
+  const run = await one(romWrite, mine);
+  expect([run.fate, run.romIntact]).toEqual(['corrupt', false]);
+  expect(run.because).toContain('This kernel does not know KVM_MEM_READONLY');
+});
+
+const reads = (name: string, more: Partial<Scenario> = {}): Scenario => ({
+  ...defineScenario({
+    ...circles,
+    name,
+    guest(g, places) {
+      g.set(edi, places.bios!.at);
+      g.load(ebx, at(edi));
+      g.done();
+      g.halt();
+    },
+  }),
+  ...more,
+});
+
+test('a store is not blamed where the guest only read', async () => {
+  const lazy = reads('lazy', { memory: { bios: rom(0xf_0000, 0x1000, { absent: true }) } });
+  const run = await one(lazy, findStrategy('readonly-memslot')!);
+  expect([run.fate, run.exits['mmio-read']]).toEqual(['ok', 1]);
+  expect(run.because).toContain('The guest only read');
+});
+
+test('nobody wrote the private copy of a ROM that was only read wrong', async () => {
+  const run = await one(reads('wrong', { expect: () => ({ ebx: 1 }) }), findStrategy('private-cow')!);
+  expect(run.fate).toBe('corrupt');
+  expect(run.because).toBe('The ROM is as it was, but the guest did not read what it should have.');
+});
+
+test('a page that the host does not have is not blamed on VM_WRITE', async () => {
+  const gone = reads('gone', { before: (vmm) => void vmm.machine.munmap(vmm.memory('bios').hva) });
+  const run = await one(gone);
+  expect(run.fate).toBe('efault');
+  expect(run.because).toContain('Nothing is mapped at the host address');
 });

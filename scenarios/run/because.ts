@@ -44,6 +44,7 @@ export interface Seen {
   readonly tablesInRom: boolean;
   /** Absent where the engine cannot observe them: the sentence then goes by the exits. */
   readonly decisions: Run['decisions'];
+  readonly lastFault?: string | undefined;
   readonly steps: Run['steps'];
 }
 
@@ -98,6 +99,7 @@ function becauseOk({ strategy, exits, steps = {} }: Seen): string {
   if (exits.efault > 0) {
     return '-EFAULT names no address, but a VMM that decodes the instruction at rip can step over the store (mmu_stress_test of the KVM selftests does).';
   }
+  if (ignoresFlag(strategy)) return IGNORED;
   if (exits['mmio-write'] + exits['mmio-read'] > 0) return becauseMmio(strategy, exits, steps);
   if ((steps['host-io'] ?? 0) > 0) return becauseRead(strategy);
   if ((steps['host-cow'] ?? 0) > 0) {
@@ -126,6 +128,9 @@ function becauseMmio(strategy: Strategy, exits: Seen['exits'], steps: StepCounts
   if (cached && exits['mmio-read'] > 0 && (steps['slot-change'] ?? 0) === 0) {
     return 'A refused write is remembered as MMIO, so reads of that page leave as well: the bug that the changelog of v4 names (kvm_handle_bad_page()).';
   }
+  if (exits['mmio-write'] === 0) {
+    return 'The guest only read: what left as KVM_EXIT_MMIO met no memslot, as long as the VMM showed it none (kvm_handle_noslot_fault()).';
+  }
   if (kvm.gfnToHva(writeFault(strategy)) !== HVA_OK) {
     return 'A write to a read-only slot finds no host address, is emulated, and leaves as KVM_EXIT_MMIO (__gfn_to_hva_many(), commit 4d8b81abc47b).';
   }
@@ -138,8 +143,10 @@ function becauseMmio(strategy: Strategy, exits: Seen['exits'], steps: StepCounts
   return 'The accesses that left as KVM_EXIT_MMIO met no memslot (kvm_handle_noslot_fault()).';
 }
 
-function becauseEfault({ strategy, instruction }: Seen): string {
+function becauseEfault({ strategy, instruction, lastFault }: Seen): string {
   const kvm = applySeries(strategy.series);
+  const host = becauseOfHost(lastFault);
+  if (host !== undefined) return host;
   if (instruction?.memory?.write) {
     return 'The host mapping forbids the write and nothing says why: KVM_RUN returns -EFAULT without address or data (kvm_handle_bad_page(); Xiao, 16 August 2012: the VM will crash).';
   }
@@ -148,6 +155,19 @@ function becauseEfault({ strategy, instruction }: Seen): string {
     return 'The page has to be read in, but a failed nowait look-up counts as I/O only if the VMA has VM_WRITE (hva_to_pfn() of 3.5, as quoted by Xiao, 11 August 2012).';
   }
   return 'The host had no page for the access, and waiting would not have helped (hva_to_pfn()).';
+}
+
+/** What the host had to say about the page, where that alone decides. */
+function becauseOfHost(lastFault: string | undefined): string | undefined {
+  if (lastFault === undefined || lastFault === '') return undefined;
+  const facts = new Set(lastFault.split(' '));
+  if (!facts.has('slot')) return undefined;
+  if (!facts.has('vma'))
+    return 'Nothing is mapped at the host address that the slot names (get_user_pages(): -EFAULT).';
+  if (!facts.has('vm_read')) return 'The host mapping may not even be read (get_user_pages(): -EFAULT).';
+  if (facts.has('sigbus'))
+    return 'The page lies past the end of what is mapped: the host itself would get SIGBUS there (filemap_fault()).';
+  return undefined;
 }
 
 function becauseInternalError({ strategy, instruction, inRom }: Seen): string {
@@ -186,15 +206,16 @@ function becauseLivelock({ strategy, paging, blind, exits, decisions, steps }: S
   return 'Each entry ends in the same fault and nothing changes in between (kvm_mmu_page_fault()).';
 }
 
-function becauseCorrupt({ strategy, romIntact, exits }: Seen): string {
+function becauseCorrupt({ strategy, romIntact, exits, steps }: Seen): string {
   const { layout } = strategy;
   if (!romIntact && exits.efault > 0 && strategy.vmm?.onEfault === 'retry') {
     return 'The VMM made the mapping writable and tried again, so the store is in the ROM; -EFAULT does not say what would be written (kvm_handle_bad_page()).';
   }
+  if (ignoresFlag(strategy) && !romIntact) return IGNORED;
   if (romIntact) {
     return exits.efault > 0
       ? 'The VMM stepped over stores that had to have an effect: -EFAULT does not say what was written (kvm_handle_bad_page()).'
-      : !layout.shared
+      : !layout.shared && (steps === undefined || (steps['host-cow'] ?? 0) > 0)
         ? 'The guest reads the private copy of what it wrote, not the ROM (copy on write).'
         : 'The ROM is as it was, but the guest did not read what it should have.';
   }
@@ -209,6 +230,12 @@ function readFault({ layout }: Strategy): number {
   const slot = F_SLOT | (layout.slotFlags & KVM_MEM_READONLY ? F_SLOT_READONLY : 0);
   return slot | F_VMA | F_VM_READ | (layout.prot & PROT_WRITE ? F_VM_WRITE : 0);
 }
+
+/** The slot has the flag, and this kernel treats a write to it like any other: 3.6 and older, or a series without it. */
+const ignoresFlag = (strategy: Strategy): boolean =>
+  flagged(strategy) && applySeries(strategy.series).gfnToHva(writeFault(strategy)) === HVA_OK;
+const IGNORED =
+  'This kernel does not know KVM_MEM_READONLY: it takes the slot for a plain one and says nothing (the flag came with introduce-readonly-memslot).';
 
 const flagged = ({ layout }: Strategy): boolean => ((layout.slotFlags ?? 0) & KVM_MEM_READONLY) !== 0;
 

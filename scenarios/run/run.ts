@@ -120,6 +120,7 @@ export async function runProgram(
       tablesInRom: scenario.cr3 !== undefined && vmm.placeAt(scenario.cr3)?.kind === 'rom',
       decisions: observation.decisions,
       steps,
+      lastFault: observation.lastFault,
     }),
     ...present('faults', observation.faults),
     ...present('decisions', observation.decisions),
