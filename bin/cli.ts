@@ -89,7 +89,7 @@ function declare(y: Argv, command: AnyCommand): Argv {
 }
 
 /** The command a command line is about: the first word that names one, or the default. */
-export function commandOf(argv: readonly string[]): AnyCommand {
+function commandOf(argv: readonly string[]): AnyCommand {
   return commands.find((c) => c.name === argv[0]) ?? defaultCommand;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The words of the KVM interface: numbers with the kernel's spelling, a sentence each.
+ * The words of the KVM interface: numbers with the kernel's spelling, a sentence each; exits have a table of their own.
  * Sources: include/uapi/linux/kvm.h, include/linux/kvm_host.h and arch/x86/kvm of Linux 6.1.
  */
 
@@ -7,6 +7,15 @@
 export const KVM_MEM_LOG_DIRTY_PAGES = 1;
 /** `KVM_SET_USER_MEMORY_REGION`: a write is not done but leaves as `KVM_EXIT_MMIO` (Linux 3.7). */
 export const KVM_MEM_READONLY = 2;
+
+/** `struct kvm_userspace_memory_region`, with the hva of a mapping. */
+export interface MemoryRegion {
+  readonly slot: number;
+  readonly flags: number;
+  readonly guestPhysAddr: number;
+  readonly memorySize: number;
+  readonly userspaceAddr: number;
+}
 
 /** Error numbers, positive; calls return them negated, as in the kernel. */
 export const ENOENT = 2;
@@ -55,11 +64,3 @@ export const PFERR_RSVD = 8;
 export const PFERR_FETCH = 16;
 /** Bit 33 of the kernel's code (here 32): the access was the hardware's walk of the guest's page tables. */
 export const PFERR_GUEST_PAGE = 32;
-
-/** The fault's way on, `enum` in arch/x86/kvm/mmu/mmu_internal.h. */
-/** The entry could not be made now; enter the guest and let it fault again. */
-export const RET_PF_RETRY = 1;
-/** KVM has to do the access itself: go to the instruction emulator. */
-export const RET_PF_EMULATE = 2;
-/** An entry was made; enter the guest. */
-export const RET_PF_FIXED = 4;

@@ -6,4 +6,3 @@ export type * from './machine.ts';
 export type * from './observation.ts';
 export * from './policy.ts';
 export * from './steps.ts';
-export * from './units.ts';

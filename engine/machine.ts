@@ -3,6 +3,7 @@
  * Calls have the shape of the system calls they stand for: 0 or more is success, less than 0 is -errno. contract/ has
  * what every Machine has to do, as checks that run on any of them.
  */
+import type { MemoryRegion } from './abi.ts';
 import type { ExitRecord } from './exits.ts';
 import type { Life, Observable, Observation } from './observation.ts';
 import type { Tracepoints } from './tracepoints.ts';
@@ -26,15 +27,6 @@ export interface MappingSpec {
   readonly prot: number;
   /** MAP_SHARED, or else MAP_PRIVATE: copy on write. Anonymous memory is always private. */
   readonly shared: boolean;
-}
-
-/** `struct kvm_userspace_memory_region`, with the hva of a mapping. */
-export interface MemoryRegion {
-  readonly slot: number;
-  readonly flags: number;
-  readonly guestPhysAddr: number;
-  readonly memorySize: number;
-  readonly userspaceAddr: number;
 }
 
 /** The processor mode a guest starts in: real mode, flat 32-bit without paging, 64-bit with given tables. */

@@ -3,7 +3,7 @@
  * arguments are those of arch/x86/kvm/trace.h and include/trace/events/kvm.h, Linux 6.1. Addresses are numbers: a guest
  * here has no address above 2^53.
  */
-import type { MemoryRegion } from './machine.ts';
+import type { MemoryRegion } from './abi.ts';
 
 /** Hears of each tracepoint as it happens. */
 export interface Tracepoints {

@@ -29,7 +29,7 @@ export interface SampleOptions {
 
 /** The scenarios and strategies of the project, by name. */
 export const ALL_SCENARIOS: readonly string[] = SCENARIOS.map((s) => s.name);
-export const ALL_STRATEGIES: readonly string[] = STRATEGIES.map((s) => s.name);
+const ALL_STRATEGIES: readonly string[] = STRATEGIES.map((s) => s.name);
 /** Scenarios that run in no time and come to every fate but `livelock` and `unsupported`. */
 export const SAMPLE_SCENARIOS: readonly string[] = [
   'rom-read',

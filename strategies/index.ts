@@ -14,7 +14,8 @@ import shmMultiMap from './shm-multi-map.ts';
 import type { Strategy } from './strategy.ts';
 import writableSlot from './writable-slot.ts';
 
-export type { Answers, Layout } from '../engine/vmm/layout.ts';
+export type { Answers } from '../engine/vmm/answers.ts';
+export type { Layout } from '../engine/vmm/layout.ts';
 export { STRATEGY_NAMES, type StrategyName } from './names.ts';
 export { findPatch, PATCHES } from './patches/index.ts';
 export { defineStrategy, type Strategy } from './strategy.ts';

@@ -15,13 +15,11 @@ import {
   PFN_OK,
 } from '../engine/policy.ts';
 import { findPatch, findStrategy, PATCHES, STRATEGIES, STRATEGY_NAMES, withPatches } from './index.ts';
-import {
-  gupReasons,
-  gupTellsReadonly,
-  introduceReadonlyMemslot,
-  judgeVmaByAccess,
-  reexecuteWritablePfn,
-} from './patches/index.ts';
+import { gupReasons } from './patches/gup-reasons.ts';
+import { gupTellsReadonly } from './patches/gup-tells-readonly.ts';
+import { introduceReadonlyMemslot } from './patches/introduce-readonly-memslot.ts';
+import { judgeVmaByAccess } from './patches/judge-vma-by-access.ts';
+import { reexecuteWritablePfn } from './patches/reexecute-writable-pfn.ts';
 
 const facts = LEGAL_WORDS.map(factsOf);
 const stock = applySeries([judgeVmaByAccess, introduceReadonlyMemslot, reexecuteWritablePfn]);

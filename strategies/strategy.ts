@@ -3,7 +3,7 @@
  * what the VMM does when the guest comes out. Many strategies patch nothing; they say `series: []`.
  */
 import type { Patch } from '../engine/policy.ts';
-import type { VmmPlan } from '../engine/vmm/layout.ts';
+import type { VmmPlan } from '../engine/vmm/answers.ts';
 
 /** What a cross was made of: a strategy, and the patches added to its series or left out of it. */
 export interface Cross {

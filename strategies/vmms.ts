@@ -2,7 +2,7 @@
  * VMMs that people run, as far as a guest with a read-only region can tell them apart: what they do about -EFAULT, what
  * an empty bus reads as, and whose flash chip they have. How they lay memory out is the strategy's business.
  */
-import type { Answers } from '../engine/vmm/layout.ts';
+import type { Answers } from '../engine/vmm/answers.ts';
 import type { Strategy } from './strategy.ts';
 
 /** A VMM by name. */

@@ -47,7 +47,7 @@ export const cLists = (port: CPort): CLists => ({
 });
 
 /** The C port's LoopSet: its machines, brought to where those of ours begin. */
-export class CLoopSet {
+class CLoopSet {
   readonly plain: CMachine;
   readonly cached: CMachine;
   readonly #lists: CLists;

@@ -170,7 +170,7 @@ function perSecond(loop: GuestLoop, samples: number): number {
 }
 
 /** Heap that 2^20 accesses of each kind hold, an access; the median of rounds, for a collection hides what was held. */
-export function bytesPerAccess(rom: Strategy): number {
+function bytesPerAccess(rom: Strategy): number {
   const set = new LoopSet(rom);
   const loops = set.loops();
   const round = (): number => {

@@ -21,7 +21,7 @@ export function measureCounters(strategies: readonly Strategy[], plant?: Plant):
 }
 
 /** Fate, ROM, digest of the guest's end and every claim, of all runs of a Comparison. */
-export function fatesOf(c: Comparison): Cells {
+function fatesOf(c: Comparison): Cells {
   return Object.fromEntries(
     c.runs.map((run) => {
       const claims = run.claims.map((x): [string, Metric] => [x.claim, claimWord(x.holds)]);

@@ -47,7 +47,7 @@ function refused(says: string, attempt: () => unknown): Trial {
 }
 
 /** Tier 1 and broken input: quick, and the same everywhere. */
-export function quickTrials(strategy: Strategy): readonly Trial[] {
+function quickTrials(strategy: Strategy): readonly Trial[] {
   const cells = measureCounters([strategy]);
   const judge = (after: typeof cells): readonly [0 | 1 | 2, string] => {
     const result = gateResult(judgeExact(1, cells, after), []);

@@ -123,7 +123,7 @@ async function pairOf(
 }
 
 /** Runs the rounds; the first build goes first in every other round, `reversed` says in which. */
-export async function pairedRounds(
+async function pairedRounds(
   before: Build,
   after: Build,
   o: RoundOptions,

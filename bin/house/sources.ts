@@ -76,6 +76,56 @@ export function importsOf(source: Source): readonly Import[] {
   return found;
 }
 
+export interface Export {
+  readonly name: string;
+  /** An interface or a type, which is nothing at run time. */
+  readonly type: boolean;
+  readonly declaration: unknown;
+}
+
+const nameOf = (node: unknown): string => (isNode(node) ? String(node.name ?? node.value) : '');
+const nodes = (list: unknown): readonly Node[] => (Array.isArray(list) ? list.filter(isNode) : []);
+
+/** What a file declares and exports; what it only passes on is not its own. */
+export function exportsOf(source: Source): readonly Export[] {
+  return nodes(source.ast.body).flatMap((node): Export[] => {
+    if (node.type === 'ExportDefaultDeclaration') {
+      return [{ name: 'default', type: false, declaration: node.declaration }];
+    }
+    if (node.type !== 'ExportNamedDeclaration' || node.source) return [];
+    const { declaration } = node;
+    if (!isNode(declaration)) {
+      return nodes(node.specifiers).map((s) => ({ name: nameOf(s.exported), type: false, declaration: s }));
+    }
+    const type = /^TS(Interface|TypeAlias)Declaration$/.test(declaration.type);
+    const declared =
+      declaration.type === 'VariableDeclaration' ? nodes(declaration.declarations) : [declaration];
+    return declared.map((d) => ({ name: nameOf(d.id), type, declaration: d }));
+  });
+}
+
+/** Names that a file takes from another; `all` of a module taken as a whole. */
+export interface Taken {
+  readonly from: string;
+  readonly names: readonly string[] | 'all';
+}
+
+/** Names that a file takes from others, by import or to pass them on. */
+export function namesUsed(source: Source): readonly Taken[] {
+  return [...walk(source.ast)].flatMap((node): readonly Taken[] => {
+    const from = literal(node.source);
+    if (from === undefined || !from.startsWith('.')) return [];
+    const path = normalize(join(dirname(source.path), from));
+    const taken = nodes(node.specifiers);
+    const whole = !/^(Import|ExportNamed)Declaration$/.test(node.type);
+    if (whole || taken.some((s) => s.type === 'ImportNamespaceSpecifier'))
+      return [{ from: path, names: 'all' }];
+    const name = (s: Node): string =>
+      s.type === 'ImportDefaultSpecifier' ? 'default' : nameOf(s.imported ?? s.local);
+    return [{ from: path, names: taken.map(name) }];
+  });
+}
+
 /** Sources by what `key` says of them. */
 export function grouped(sources: readonly Source[], key: (s: Source) => string): Map<string, string[]> {
   const groups = new Map<string, string[]>();

@@ -15,10 +15,3 @@ export function byName<T extends { readonly name: string }>(
     `no ${what} is called '${typed}'.${suggestion(typed, names, 'See them with: compare list')}`,
   );
 }
-
-/** Checks one of a few words, as `choices` would, but with a suggestion. */
-export function oneOf<const T extends string>(option: string, typed: string, choices: readonly T[]): T {
-  const found = choices.find((c) => c === typed);
-  if (found !== undefined) return found;
-  throw new UsageError(`--${option} '${typed}': choose from ${choices.join(', ')}`);
-}

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import type { Options } from 'yargs';
 import type { CostProfile } from '../../engine/cost.ts';
 import type { Paging } from '../../engine/machine.ts';
+import type { Comparison } from '../../scenarios/run/comparison.ts';
 import { readProfile } from '../input/costs-input.ts';
 import { type Io, UsageError } from '../io.ts';
 
@@ -113,6 +114,13 @@ export interface Plan {
   readonly limits: Limits;
 }
 
+/** A plan that has been found to be right, and can be run once. */
+export interface Ready {
+  readonly run: () => Promise<Comparison>;
+  /** Ends what is still running; needed only when `run` is not called. */
+  readonly close: () => void;
+}
+
 /** A path rather than a name: it has a slash in it or ends like a module. */
 export const isPath = (word: string): boolean => /[/\\]/.test(word) || /\.[cm]?[jt]s$/.test(word);
 
@@ -153,7 +161,7 @@ const MEMORY_MIN = 64;
 const MEMORY_MAX = 1_048_576;
 
 /** The limits that options say, with defaults for what they do not. */
-export function limitsOf({ jobs, timeout, memory }: Pick<PlanArgs, keyof Limits>): Limits {
+function limitsOf({ jobs, timeout, memory }: Pick<PlanArgs, keyof Limits>): Limits {
   const within = (option: string, value: number, min: number, max: number, whole: boolean): number => {
     if (value >= min && value <= max && (!whole || Number.isInteger(value))) return value;
     throw new UsageError(
@@ -168,7 +176,7 @@ export function limitsOf({ jobs, timeout, memory }: Pick<PlanArgs, keyof Limits>
 }
 
 /** `k=v` to a record; a value that is a number becomes one. */
-export function parseParams(words: readonly string[]): Readonly<Record<string, number | string>> {
+function parseParams(words: readonly string[]): Readonly<Record<string, number | string>> {
   const params = new Map<string, number | string>();
   for (const word of words) {
     const [, key, value] = /^([^=\s]+)=(.+)$/s.exec(word) ?? [];

@@ -8,14 +8,7 @@ import type { Prepared } from '../../scenarios/run/runner.ts';
 import type { Io } from '../io.ts';
 import { createProgress } from '../output/progress.ts';
 import { hasWorkers } from '../pool/pool.ts';
-import { modulesOf, type Plan } from './plan.ts';
-
-/** A plan that has been found to be right, and can be run once. */
-export interface Ready {
-  readonly run: () => Promise<Comparison>;
-  /** Ends what is still running; needed only when `run` is not called. */
-  readonly close: () => void;
-}
+import { modulesOf, type Plan, type Ready } from './plan.ts';
 
 /** Runs that this process does itself: all our own, short, and over before a second process would have started. */
 const SMALL = 24;

@@ -10,8 +10,7 @@ import { createProgress } from '../output/progress.ts';
 import type { Failure } from '../pool/messages.ts';
 import { type Outcome, WorkerProcess } from '../pool/pool.ts';
 import { version } from '../version.ts';
-import { modulesOf, type Plan } from './plan.ts';
-import type { Ready } from './run-comparison.ts';
+import { modulesOf, type Plan, type Ready } from './plan.ts';
 import type { Cell } from './serve-cells.ts';
 
 /** Seconds that a worker may take to start, on a machine that has much else to do. */

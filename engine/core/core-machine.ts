@@ -2,7 +2,7 @@
  * The emulated core as a Machine: a VMM's view of one VM. Deterministic: the same calls give the same events,
  * the same memory and the same digest.
  */
-import { PAGE_SHIFT, PAGE_SIZE } from '../abi.ts';
+import { type MemoryRegion, PAGE_SHIFT, PAGE_SIZE } from '../abi.ts';
 import { newExitRecord } from '../exits.ts';
 import type {
   BackingSpec,
@@ -11,7 +11,6 @@ import type {
   IoEventfd,
   Machine,
   MappingSpec,
-  MemoryRegion,
   MmioZone,
   Paging,
   VcpuRegs,

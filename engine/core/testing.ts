@@ -7,16 +7,16 @@ export const PTE_P = 1;
 export const PTE_W = 2;
 export const PTE_A = 0x20;
 export const PTE_D = 0x40;
-export const PTE_PS = 0x80;
+const PTE_PS = 0x80;
 const TABLE = PTE_P | PTE_W | PTE_A;
 
 /** Where things lie: RAM from 0, the code, and the tables of the first 512 GiB and of the second. */
-export const RAM_BYTES = 0x60_0000;
-export const CODE_AT = 0x1000;
-export const TABLES = { pml4: 0x2000, pdpt: 0x3000, pd: 0x4000, pt: 0x5000 } as const;
+const RAM_BYTES = 0x60_0000;
+const CODE_AT = 0x1000;
+const TABLES = { pml4: 0x2000, pdpt: 0x3000, pd: 0x4000, pt: 0x5000 } as const;
 export const OTHER_TABLES = { pdpt: 0x6000, pd: 0x7000, pt: 0x8000 } as const;
 /** First linear address behind OTHER_TABLES; it maps the page at 0xa000. */
-export const OTHER_LINEAR = 0x80_0000_0000;
+const OTHER_LINEAR = 0x80_0000_0000;
 
 /** A machine, and how to run it from marker to marker. */
 export interface LongGuest {

@@ -20,7 +20,7 @@ export const WORDS = TLB + TLB_ENTRIES * 4;
 /** Steps that do not follow from a fault word, by STEP_INDEX. */
 export const STEP_COUNTS = WORDS + FACT_WORDS;
 /** Events of the last while, four ints each: kind, and three operands. */
-export const RING_ENTRIES = 1024;
+const RING_ENTRIES = 1024;
 export const RING = STEP_COUNTS + 64;
 /** Ints of the ring less one: an offset in it wraps with this. */
 export const RING_MASK = RING_ENTRIES * 4 - 1;

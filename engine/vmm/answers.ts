@@ -1,15 +1,58 @@
-/** What a VMM answers to an exit unless it was told otherwise: from a device, from memory, or as an empty bus does. */
+/**
+ * What a VMM answers to an exit: what its plan says, or else from a device, from memory, or as an empty bus does.
+ * A strategy is such a plan, with a series of patches to the kernel.
+ */
 import { PROT_WRITE } from '../abi.ts';
 import type { ExitRecord } from '../exits.ts';
 import { type Decoded, decodeAt } from './instruction.ts';
-import { REMEDIES, type Remedy } from './layout.ts';
+import type { MemoryPlan } from './layout.ts';
 import type { Vmm } from './vmm.ts';
+
+/**
+ * What a VMM can do about an exit: `default`, what it would do without a handler; `retry`, enter the guest again, the
+ * handler has seen to it; `skip`, step over the instruction at rip; `die`, give the VM up.
+ */
+const REMEDIES = ['default', 'retry', 'skip', 'die'] as const;
+export type Remedy = (typeof REMEDIES)[number];
+
+/** A VMM's own answer to an exit. Returning nothing means that it has been seen to (`retry`). */
+export type ExitHandler = (vmm: PlannedVmm, exit: ExitRecord) => Remedy | undefined;
+
+/** The same for -EFAULT, with the instruction at rip if it could be decoded. */
+export type EfaultHandler = (
+  vmm: PlannedVmm,
+  exit: ExitRecord,
+  stopped: Decoded | undefined,
+) => Remedy | undefined;
+
+/** What the VMM does when the guest comes out. */
+export interface Answers extends NonNullable<MemoryPlan['vmm']> {
+  /**
+   * After KVM_RUN gave -EFAULT: `die`; `skip` the instruction (decode it at rip and step over it); `retry`, which makes
+   * the mapping under the store writable first; or a handler. Default: die, for KVM says neither address nor data.
+   */
+  readonly onEfault?: 'die' | 'skip' | 'retry' | EfaultHandler;
+  /** Memory that nothing took or answers. Default: from a device, from memory, or as an empty bus does. */
+  readonly onMmio?: ExitHandler;
+  /** A port that is not the scenario's. Default: all ones. */
+  readonly onPort?: ExitHandler;
+  /** What reading an address or a port with nothing behind it gives: `kept` leaves `kvm_run`'s data as it was. Default: ones. */
+  readonly emptyBus?: 'ones' | 'zeros' | 'kept';
+}
+
+/** A VMM: the layout it gives a ROM, and its answers. */
+export interface VmmPlan extends MemoryPlan {
+  readonly vmm?: Answers;
+}
+
+/** A VMM that answers by its plan. */
+export type PlannedVmm = Vmm<VmmPlan>;
 
 /** Bytes of the longest x86 instruction. */
 const INSTRUCTION_BYTES_MAX = 15;
 
 /** A read: the device's answer, the memory's bytes, or all ones. */
-export function answerMmioRead(vmm: Vmm, exit: ExitRecord): void {
+export function answerMmioRead(vmm: PlannedVmm, exit: ExitRecord): void {
   const memory = vmm.memoryAt(exit.physAddr);
   if (memory?.device !== undefined) memory.device.read(exit.physAddr - memory.at, exit.len, exit.data);
   else if (memory?.present) exit.data.set(memory.peek(exit.physAddr - memory.at, exit.len));
@@ -26,7 +69,7 @@ export function answerMmioWrite(vmm: Vmm, exit: ExitRecord): void {
 }
 
 /** What the VMM does about -EFAULT: what its plan says, and for `retry` the repair as well. */
-export function answerEfault(vmm: Vmm, exit: ExitRecord, stopped: Decoded | undefined): Remedy {
+export function answerEfault(vmm: PlannedVmm, exit: ExitRecord, stopped: Decoded | undefined): Remedy {
   const says = vmm.plan.vmm?.onEfault ?? 'die';
   if (typeof says === 'function') return checked('onEfault', says(vmm, exit, stopped));
   if (says === 'retry') return makeWritable(vmm, stopped) ? 'retry' : 'die';
@@ -34,7 +77,7 @@ export function answerEfault(vmm: Vmm, exit: ExitRecord, stopped: Decoded | unde
 }
 
 /** What a handler of the plan says about an exit; `default` where it has none. */
-export function askHandler(vmm: Vmm, name: 'onMmio' | 'onPort', exit: ExitRecord): Remedy {
+export function askHandler(vmm: PlannedVmm, name: 'onMmio' | 'onPort', exit: ExitRecord): Remedy {
   const handler = vmm.plan.vmm?.[name];
   return handler === undefined ? 'default' : checked(name, handler(vmm, exit));
 }
@@ -55,7 +98,7 @@ function makeWritable(vmm: Vmm, stopped: Decoded | undefined): boolean {
 }
 
 /** A read of nothing, memory or port: all ones unless the VMM does otherwise. */
-export function answerEmptyBus(vmm: Vmm, exit: ExitRecord): void {
+export function answerEmptyBus(vmm: PlannedVmm, exit: ExitRecord): void {
   const bus = vmm.plan.vmm?.emptyBus ?? 'ones';
   if (bus !== 'kept') exit.data.fill(bus === 'ones' ? 0xff : 0, 0, exit.len * exit.count);
 }

@@ -1,10 +1,11 @@
 /** One region of guest memory as the VMM keeps it: backing, mapping, slot, and the bytes it should hold. */
 
-import { KVM_MEM_LOG_DIRTY_PAGES, PAGE_SIZE } from '../abi.ts';
-import type { Machine, MemoryRegion } from '../machine.ts';
+import { KVM_MEM_LOG_DIRTY_PAGES, type MemoryRegion, PAGE_SIZE } from '../abi.ts';
+import type { Machine } from '../machine.ts';
 import type { Device } from './devices/device.ts';
 import type { Layout } from './layout.ts';
-import type { Place, Settings } from './place.ts';
+import type { Place } from './place.ts';
+import type { Settings } from './settings.ts';
 import { RAM_MEMORY, Slot } from './slot.ts';
 
 /** How the VMM gives the guest ordinary memory. */

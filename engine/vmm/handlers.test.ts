@@ -17,7 +17,7 @@ import type { Run } from '../../scenarios/run/comparison.ts';
 import { compare } from '../../scenarios/run/runner.ts';
 import { findStrategy, type Strategy } from '../../strategies/index.ts';
 import { createCoreMachine } from '../core/core-machine.ts';
-import type { Answers } from './layout.ts';
+import type { Answers } from './answers.ts';
 
 async function run(scenario: Scenario, strategy: Strategy): Promise<Run> {
   const c = await compare({

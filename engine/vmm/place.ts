@@ -1,8 +1,6 @@
 /** Where a guest's memory is and what a VMM puts there; how it lays a ROM out is the layout's business. */
 import type { DeviceFactory } from './devices/device.ts';
-
-/** Settings by name that contents and devices may depend on: a scenario's parameters. */
-export type Settings = Readonly<Record<string, number | string>>;
+import type { Settings } from './settings.ts';
 
 /** Makes the bytes a region starts with. `random` gives 0 to 255 and depends on the seed alone. */
 export type Content = (bytes: number, random: () => number, settings: Settings) => Uint8Array;

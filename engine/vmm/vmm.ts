@@ -6,13 +6,14 @@
 import { errnoName, KVM_MEM_READONLY, PROT_READ, PROT_WRITE } from '../abi.ts';
 import type { Machine } from '../machine.ts';
 import { dirtyCount, GuestMemory } from './guest-memory.ts';
-import type { VmmPlan } from './layout.ts';
-import type { Place, Settings } from './place.ts';
+import type { MemoryPlan } from './layout.ts';
+import type { Place } from './place.ts';
+import type { Settings } from './settings.ts';
 
 /** One VMM with its one VM. */
-export class Vmm {
+export class Vmm<Plan extends MemoryPlan = MemoryPlan> {
   readonly machine: Machine;
-  readonly plan: VmmPlan;
+  readonly plan: Plan;
   /** Memory-slot ioctls made while the guest runs. */
   slotOps = 0;
   /** The first call that was refused although the guest cannot go on without it. */
@@ -22,7 +23,7 @@ export class Vmm {
   private readonly regions: GuestMemory[] = [];
   private readonly places: readonly Place[];
 
-  constructor(machine: Machine, plan: VmmPlan, places: readonly Place[], settings: Settings) {
+  constructor(machine: Machine, plan: Plan, places: readonly Place[], settings: Settings) {
     this.machine = machine;
     this.plan = plan;
     this.places = places;

@@ -168,7 +168,7 @@ export function costSentence(c: Comparison, scenario: ScenarioInfo): string | un
 }
 
 /** How much dearer one operation is in run `a` than in run `b`, and by which steps; undefined without prices. */
-export function dearerThan(a: Run, b: Run, scenario: ScenarioInfo): string | undefined {
+function dearerThan(a: Run, b: Run, scenario: ScenarioInfo): string | undefined {
   if (a.cost === undefined || b.cost === undefined || !hasOperations(a) || !hasOperations(b))
     return undefined;
   const [dear, cheap] = [a.cost, b.cost];

@@ -90,7 +90,7 @@ export function parseBaseline(value: unknown): Baseline {
 }
 
 /** Cells, none of them empty, every number a number. */
-export function parseCells(value: unknown, where: string): Cells {
+function parseCells(value: unknown, where: string): Cells {
   if (!isRecord(value) || Object.keys(value).length === 0) throw new GateInputError(`${where}: no cells`);
   for (const [cell, metrics] of Object.entries(value)) {
     if (!isRecord(metrics) || Object.keys(metrics).length === 0) {

@@ -66,7 +66,7 @@ export function commandFor(c: Comparison, s: ScenarioInfo, r: Run): string {
 }
 
 /** A table in the classic layout of `perf kvm stat report`, which reviewers read at a glance. */
-export function perfTable(r: Run): string[] {
+function perfTable(r: Run): string[] {
   const vmexits: readonly (readonly [string, number])[] = [
     ['npf', totalFaults(r) ?? 0],
     ['io', r.exits.io],

@@ -1,8 +1,9 @@
 /** Checks what a user's module exports before it is taken for a scenario or a strategy. */
 import { z } from 'zod';
 import type { Patch } from '../../engine/policy.ts';
+import type { Answers } from '../../engine/vmm/answers.ts';
 import { FLASH_MODELS } from '../../engine/vmm/devices/cfi.ts';
-import type { Answers, Layout } from '../../engine/vmm/layout.ts';
+import type { Layout } from '../../engine/vmm/layout.ts';
 import type { Region } from '../../engine/vmm/place.ts';
 import type { Strategy } from '../../strategies/strategy.ts';
 import type { ChoiceParam, IntParam } from './params.ts';

@@ -1,5 +1,5 @@
 /** Parameters of a scenario: typed, with defaults, set from outside as `--param name=value`. */
-import type { Settings } from '../../engine/vmm/place.ts';
+import type { Settings } from '../../engine/vmm/settings.ts';
 
 /** A whole number within bounds. */
 export interface IntParam {

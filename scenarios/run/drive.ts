@@ -19,12 +19,13 @@ import {
   answerMmioRead,
   answerMmioWrite,
   askHandler,
+  type PlannedVmm,
+  type Remedy,
   stoppedAt,
 } from '../../engine/vmm/answers.ts';
 import type { Decoded } from '../../engine/vmm/instruction.ts';
-import type { Remedy } from '../../engine/vmm/layout.ts';
 import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
-import type { Vmm } from '../../engine/vmm/vmm.ts';
+
 import { ACTION_PORT } from '../language/guest.ts';
 import type { AnyParams } from '../language/params.ts';
 import type { Scenario } from '../language/scenario.ts';
@@ -50,13 +51,13 @@ export interface Ending {
 }
 
 /** Runs the guest of `scenario` until it halts, dies or is found looping. */
-export function drive(vmm: Vmm, scenario: Scenario, params: AnyParams, exitsMax: number): Ending {
+export function drive(vmm: PlannedVmm, scenario: Scenario, params: AnyParams, exitsMax: number): Ending {
   return new Drive(vmm, scenario, params).run(exitsMax);
 }
 
 /** Drives a guest, asking every so many exits whether to stop; undefined when told so. */
 export function driveLooking(
-  vmm: Vmm,
+  vmm: PlannedVmm,
   scenario: Scenario,
   params: AnyParams,
   exitsMax: number,
@@ -77,13 +78,13 @@ class Drive implements ExitHandlers<Ending> {
   private readonly exits = noExits();
   private readonly romWrites: RomWrite[] = [];
   private readonly machine: Machine;
-  private readonly vmm: Vmm;
+  private readonly vmm: PlannedVmm;
   private readonly scenario: Scenario;
   private readonly params: AnyParams;
   private readonly actions: readonly string[];
   private blind = 0;
 
-  constructor(vmm: Vmm, scenario: Scenario, params: AnyParams) {
+  constructor(vmm: PlannedVmm, scenario: Scenario, params: AnyParams) {
     this.vmm = vmm;
     this.machine = vmm.machine;
     this.scenario = scenario;

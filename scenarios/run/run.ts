@@ -2,6 +2,7 @@
 import { toHex } from '../../engine/hex.ts';
 import type { Machine, Paging, VcpuRegs } from '../../engine/machine.ts';
 import { FAULT_KINDS, type StepCounts } from '../../engine/observation.ts';
+import type { PlannedVmm } from '../../engine/vmm/answers.ts';
 import type { Place, Region } from '../../engine/vmm/place.ts';
 import { Vmm } from '../../engine/vmm/vmm.ts';
 import type { Strategy } from '../../strategies/strategy.ts';
@@ -50,7 +51,7 @@ function placeOf(name: string, region: Region, params: AnyParams, seed: number):
 }
 
 /** A VM ready for its first KVM_RUN. */
-export function bootProgram(program: Program, strategy: Strategy, machine: Machine): Vmm {
+export function bootProgram(program: Program, strategy: Strategy, machine: Machine): PlannedVmm {
   const { scenario, params } = program;
   const vmm = new Vmm(machine, strategy, Object.values(program.places), params);
   vmm.poke(LOW, CODE_AT, program.code);

@@ -3,10 +3,12 @@
  * one way from here. A run has no clock: its time is work, one nanosecond a predicted kernel instruction and one a guest
  * instruction, and the same on every machine.
  */
+
+import type { MemoryRegion } from '../../engine/abi.ts';
 import { EINTR } from '../../engine/abi.ts';
 import { type CostProfile, priceOf } from '../../engine/cost.ts';
 import { EXIT_NAMES, EXITS } from '../../engine/exits.ts';
-import type { Machine, MemoryRegion } from '../../engine/machine.ts';
+import type { Machine } from '../../engine/machine.ts';
 import type { Tracepoints } from '../../engine/tracepoints.ts';
 import type { TraceEvent } from './read/trace-event.ts';
 

@@ -11,19 +11,6 @@ import { reexecuteWritablePfn } from './reexecute-writable-pfn.ts';
 import { returnDummyPage } from './return-dummy-page.ts';
 import { roCachedMmio } from './ro-cached-mmio.ts';
 
-export {
-  emulateRoFault,
-  gupReasons,
-  gupTellsReadonly,
-  introduceReadonlyMemslot,
-  judgeVmaByAccess,
-  leaveLooping,
-  reexecMmio,
-  reexecuteWritablePfn,
-  returnDummyPage,
-  roCachedMmio,
-};
-
 /** All patches. */
 export const PATCHES: readonly Patch[] = [
   judgeVmaByAccess,

@@ -2,7 +2,7 @@
  * A machine laid out for the hot loops, and the lists of pages they go through. No clock in here; whoever measures
  * brings one. The C port's machines (c/core.h) are laid out alike.
  */
-import { KVM_MEM_READONLY, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../abi.ts';
+import { PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../abi.ts';
 import { assert } from '../../assert.ts';
 import type { Patch } from '../../policy.ts';
 import type { Layout } from '../../vmm/layout.ts';
@@ -33,14 +33,6 @@ export const STANDARD: GuestLayout = {
   romGfn: 0x20000,
   romPages: 256,
   gap: 0x1000,
-};
-
-/** The flagged slot, as a hot loop meets it where no strategy is named. */
-export const FLAGGED_ROM: RomSpec['layout'] = {
-  backing: 'shm',
-  shared: true,
-  prot: PROT_READ | PROT_WRITE,
-  slotFlags: KVM_MEM_READONLY,
 };
 
 /** A list of pages, made from a formula. */

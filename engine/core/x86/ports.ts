@@ -63,7 +63,6 @@ export const X86EMUL_CONTINUE = 0;
 export const X86EMUL_UNHANDLEABLE = 1;
 /** The guest gets an exception. */
 export const X86EMUL_PROPAGATE_FAULT = 2;
-export const X86EMUL_RETRY_INSTR = 3;
 /** The locked compare found another value. */
 export const X86EMUL_CMPXCHG_FAILED = 4;
 /** Userspace has to act before the instruction can go on. */

@@ -10,10 +10,8 @@ export const UNSUPPORTED = 8;
 
 /** Exception vectors. */
 export const VECTOR_DE = 0;
-export const VECTOR_DB = 1;
 export const VECTOR_BP = 3;
 export const VECTOR_OF = 4;
-export const VECTOR_BR = 5;
 export const VECTOR_UD = 6;
 export const VECTOR_NM = 7;
 export const VECTOR_DF = 8;

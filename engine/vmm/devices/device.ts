@@ -1,5 +1,5 @@
 /** What answers a guest's MMIO: the interface of the VMM's devices. */
-import type { Settings } from '../place.ts';
+import type { Settings } from '../settings.ts';
 
 /** What a device has of its VMM: the memory behind it, as the VMM's alias reaches it, and the guest's view. */
 export interface DeviceHost {

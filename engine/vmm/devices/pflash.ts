@@ -3,7 +3,7 @@
  * directly (ROMD), a command takes it to command mode, where every access is MMIO. VMMs differ in what their chip
  * does beyond that, so there is a model for each, and a scenario or a user says which is meant.
  */
-import type { Settings } from '../place.ts';
+import type { Settings } from '../settings.ts';
 import { FLASH_MODELS, type Flash, type FlashModel, type PflashSpec } from './cfi.ts';
 import type { DeviceHost } from './device.ts';
 import { CrosvmFlash } from './pflash-crosvm.ts';

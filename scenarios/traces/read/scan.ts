@@ -71,7 +71,7 @@ export class Scan {
 }
 
 /** A number in hex, with or without 0x; NaN for any other text. */
-export function hexNumber(word: string): number {
+function hexNumber(word: string): number {
   const start = word.startsWith('0x') ? 2 : 0;
   if (word.length === start) return Number.NaN;
   let n = 0;
@@ -84,7 +84,7 @@ export function hexNumber(word: string): number {
 }
 
 /** Hex digits without 0x and leading zeros; undefined for any other text. */
-export function hexDigits(word: string): string | undefined {
+function hexDigits(word: string): string | undefined {
   let start = word.startsWith('0x') ? 2 : 0;
   if (word.length === start) return undefined;
   for (let i = start; i < word.length; i++) if (hexValue(word.charCodeAt(i)) < 0) return undefined;

@@ -9,11 +9,12 @@ import {
   GFN_LIMIT,
   KVM_MEM_LOG_DIRTY_PAGES,
   KVM_MEM_READONLY,
+  type MemoryRegion,
   PAGE_SHIFT,
   PAGE_SIZE,
 } from '../../../abi.ts';
 import { F_SLOT, F_SLOT_READONLY } from '../../../facts.ts';
-import type { DirtyLog, MemoryRegion } from '../../../machine.ts';
+import type { DirtyLog } from '../../../machine.ts';
 import { STEP_INDEX } from '../../../steps.ts';
 import type { AddressSpace } from '../../host/address-space.ts';
 import { type Mapping, uniformFacts } from '../../host/mapping.ts';

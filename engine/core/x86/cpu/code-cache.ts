@@ -3,7 +3,8 @@
 import { movbe } from '../exec/integer/exec-bits.ts';
 import { undefinedOpcode } from '../exec/system/exec-system.ts';
 import { decode, MAX_INSN_LENGTH } from '../insn/decode.ts';
-import { type Insn, MAP_0F38 } from '../insn/insn.ts';
+import type { Executable } from '../insn/executable.ts';
+import { MAP_0F38 } from '../insn/insn.ts';
 import { CPU_OK, type CpuBus } from '../ports.ts';
 import { MODE_LONG64, MODE_PROT32 } from '../regs.ts';
 
@@ -15,7 +16,7 @@ const MAX_PAGES = 512;
  * MOVBE and CRC32 in 16-bit code: QEMU's processor takes 66 to mean 16 bits, and its absence 32, as if code were
  * 32-bit. The recordings are full of it.
  */
-function resize(i: Insn): void {
+function resize(i: Executable): void {
   const size = i.opsize ? 2 : 4;
   if (i.opcode === 0xf1) i.size1 = size;
   if (i.exec === movbe) i.size = size;
@@ -26,7 +27,7 @@ export class CodePage {
   readonly id: number;
   version = -1;
   mode = -1;
-  readonly insns: (Insn | undefined)[] = new Array<Insn | undefined>(PAGE).fill(undefined);
+  readonly insns: (Executable | undefined)[] = new Array<Executable | undefined>(PAGE).fill(undefined);
 
   constructor(id: number) {
     this.id = id;
@@ -67,7 +68,7 @@ export class CodeCache {
    * Decodes at `linear`, which lies in `page`, the page entered last. Undefined, with `bus.stop` set, if the
    * instruction goes on in a page that cannot be executed.
    */
-  decodeAt(page: CodePage, linear: number, nextLinear: number): Insn | undefined {
+  decodeAt(page: CodePage, linear: number, nextLinear: number): Executable | undefined {
     const bus = this.#bus;
     const bytes = this.#bytes;
     const off = linear % PAGE;

@@ -4,7 +4,7 @@
  */
 import { add32, dec32, inc32, logic32, sub32 } from '../exec/integer/alu.ts';
 import { comparisonEnds, repeatCount, setRepeatCount } from '../exec/integer/exec-string.ts';
-import type { Insn } from '../insn/insn.ts';
+import type { Executable } from '../insn/executable.ts';
 import { CPU_EXIT_HLT, type CpuBus } from '../ports.ts';
 import type { Processor } from '../processor.ts';
 import { EXCEPTION, VECTOR_GP } from '../processor-port.ts';
@@ -68,7 +68,7 @@ export class HotLoop {
   }
 
   /** A load shape of the hot loop: 0, or why not. */
-  #hotLoad(i: Insn): number {
+  #hotLoad(i: Executable): number {
     const at = this.#port.address(i);
     if (at < 0) return EXCEPTION;
     const m = this.#m;
@@ -86,7 +86,7 @@ export class HotLoop {
   }
 
   /** A store shape of the hot loop: 0, or why not. */
-  #hotStore(i: Insn): number {
+  #hotStore(i: Executable): number {
     const at = this.#port.address(i);
     if (at < 0) return EXCEPTION;
     const bus = this.#bus;
@@ -253,14 +253,14 @@ export class HotLoop {
     return 0;
   }
 
-  #decode(page: CodePage, linear: number, off: number): Insn | undefined {
+  #decode(page: CodePage, linear: number, off: number): Executable | undefined {
     const at = linear - (linear % 4096) + off;
     const next = at - (at % 4096) + 4096;
     return this.#cache.decodeAt(page, at, this.regs.mode === MODE_LONG64 ? next : next >>> 0);
   }
 
   /** One instruction through its handler, with rip in the registers. */
-  #slow(i: Insn, left: number): number {
+  #slow(i: Executable, left: number): number {
     const m = this.#m;
     const regs = this.regs;
     this.lastLength = i.len;
@@ -277,7 +277,7 @@ export class HotLoop {
   }
 
   /** A repeated string instruction: element by element, each of them complete before the next. */
-  #repeat(i: Insn, left: number): number {
+  #repeat(i: Executable, left: number): number {
     const m = this.#m;
     let count = repeatCount(m, i);
     if (count === 0) this.instructions++;

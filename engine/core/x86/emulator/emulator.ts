@@ -6,7 +6,8 @@
 import { comparisonEnds, repeatCount, setRepeatCount } from '../exec/integer/exec-string.ts';
 import { undefinedOpcode } from '../exec/system/exec-system.ts';
 import { decode, MAX_INSN_LENGTH } from '../insn/decode.ts';
-import { Insn, K_MEM } from '../insn/insn.ts';
+import { Executable } from '../insn/executable.ts';
+import { K_MEM } from '../insn/insn.ts';
 import {
   EMULATION_FAILED,
   EMULATION_OK,
@@ -33,7 +34,7 @@ export class Emulator {
   readonly #port: EmulatorPort;
   readonly #m: Processor;
   /** The instruction decoded last. */
-  insn = new Insn(undefinedOpcode);
+  insn = new Executable(undefinedOpcode);
   #marks = 0;
   /** Bytes fetched, up to 15 and usually more than the instruction has; how many. */
   readonly fetched = new Uint8Array(MAX_INSN_LENGTH);
@@ -47,7 +48,9 @@ export class Emulator {
   eip = 0;
   eflags = 0;
   // Decoded instructions by address, held against the bytes fetched.
-  readonly #cache: (Insn | undefined)[] = new Array<Insn | undefined>(CACHE_ENTRIES).fill(undefined);
+  readonly #cache: (Executable | undefined)[] = new Array<Executable | undefined>(CACHE_ENTRIES).fill(
+    undefined,
+  );
   readonly #cacheMode = new Int8Array(CACHE_ENTRIES);
   readonly #cacheBytes = new Uint8Array(CACHE_ENTRIES * MAX_INSN_LENGTH);
 
@@ -125,7 +128,7 @@ export class Emulator {
     return rc;
   }
 
-  #lookUp(): Insn | undefined {
+  #lookUp(): Executable | undefined {
     const slot = Math.abs(this.#regs.rip % CACHE_ENTRIES);
     const i = this.#cache[slot];
     if (i === undefined || this.#cacheMode[slot] !== this.#regs.mode) return undefined;
@@ -136,7 +139,7 @@ export class Emulator {
     return i;
   }
 
-  #remember(i: Insn): void {
+  #remember(i: Executable): void {
     if (i.invalid) return;
     const slot = Math.abs(this.#regs.rip % CACHE_ENTRIES);
     this.#cache[slot] = i;
@@ -170,13 +173,13 @@ export class Emulator {
     return status === UNHANDLEABLE ? EMULATION_FAILED : EMULATION_OK;
   }
 
-  #nextRip(i: Insn): number {
+  #nextRip(i: Executable): number {
     const next = this.#regs.rip + i.len;
     return this.#regs.mode === MODE_LONG64 ? next : next >>> 0;
   }
 
   /** Checks, executes, and commits if all went well. */
-  #run(i: Insn): number {
+  #run(i: Executable): number {
     const m = this.#m;
     if (marksUndefined(this.#marks, this.#regs.mode)) return m.raise(VECTOR_UD, -1);
     if (i.lock && ((this.#marks & T_LOCK) === 0 || i.k0 !== K_MEM)) return m.raise(VECTOR_UD, -1);
@@ -197,7 +200,7 @@ export class Emulator {
   }
 
   /** An element is done and more may follow: at once, or after another visit to the guest, with rip unmoved. */
-  #goOn(i: Insn): number {
+  #goOn(i: Executable): number {
     const port = this.#port;
     this.#commit();
     const reads = port.pioEnd !== 0;

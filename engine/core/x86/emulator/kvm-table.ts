@@ -6,7 +6,7 @@ import { type Insn, MAP_0F, MAP_0F38, MAP_ONE, REP_NONE } from '../insn/insn.ts'
 import { MODE_LONG64, MODE_REAL16 } from '../regs.ts';
 
 /** The tables have it. */
-export const T_KNOWN = 1 << 0;
+const T_KNOWN = 1 << 0;
 /** A LOCK prefix is accepted with a memory destination. */
 export const T_LOCK = 1 << 1;
 /** `PageTable`: retry_instruction() does not apply (the instruction is one that writes page tables). */
@@ -14,11 +14,11 @@ export const T_PAGE_TABLE = 1 << 2;
 /** Two memory operands: the fault's guest-physical address may belong to either. */
 export const T_TWO_MEM = 1 << 3;
 /** #UD in long mode. */
-export const T_NO64 = 1 << 4;
+const T_NO64 = 1 << 4;
 /** #UD in real mode. */
-export const T_PROT = 1 << 5;
+const T_PROT = 1 << 5;
 /** #UD everywhere. */
-export const T_UNDEFINED = 1 << 6;
+const T_UNDEFINED = 1 << 6;
 /** May be emulated after an intercepted #UD. */
 export const T_ON_UD = 1 << 7;
 /** The opcode means different things by mandatory prefix: `PREFIXED` has one entry for each. */

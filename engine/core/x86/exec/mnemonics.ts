@@ -1,6 +1,6 @@
 /** Which handler executes which mnemonic. One that is not here is #UD to the guest CPU. */
 import { Mnemonic } from 'iced-x86';
-import type { Exec } from '../insn/insn.ts';
+import type { Exec } from '../insn/executable.ts';
 import * as b from './integer/exec-bits.ts';
 import * as d from './integer/exec-decimal.ts';
 import * as n from './integer/exec-integer.ts';

@@ -17,11 +17,12 @@ import { HANDLERS } from '../exec/mnemonics.ts';
 import { undefinedOpcode, unknownToUs } from '../exec/system/exec-system.ts';
 import { movsd } from '../exec/vector/exec-sse.ts';
 import { MODE_LONG64 } from '../regs.ts';
+import { Executable } from './executable.ts';
 import { fastShape } from './fast.ts';
 import { processorLacks } from './features.ts';
 import {
   BASE_RIP,
-  Insn,
+  type Insn,
   K_CR,
   K_DR,
   K_IMM,
@@ -55,8 +56,8 @@ const LOCKABLE: ReadonlySet<number> = new Set([
 let instruction: Instruction | undefined;
 
 /** Decodes the instruction at the start of `bytes`; always a record, which may say `invalid`. */
-export function decode(bytes: Uint8Array, mode: number): Insn {
-  const i = new Insn(undefinedOpcode);
+export function decode(bytes: Uint8Array, mode: number): Executable {
+  const i = new Executable(undefinedOpcode);
   const decoder = new Decoder(BITNESS[mode]!, bytes, DecoderOptions.NoInvalidCheck);
   decoder.ip = 0n;
   instruction ??= new Instruction();
@@ -229,7 +230,7 @@ function memory(i: Insn, code: Instruction): void {
 }
 
 /** Handler, condition code and the facts that hang on the mnemonic. */
-function select(i: Insn, code: Instruction): void {
+function select(i: Executable, code: Instruction): void {
   const { mnemonic } = code;
   i.string = isString(i);
   i.exec = HANDLERS.get(mnemonic) ?? (processorLacks(code) ? undefinedOpcode : unknownToUs);

@@ -8,42 +8,43 @@ import { dec, inc } from '../exec/integer/exec-integer.ts';
 import { jcc, jmp } from '../exec/system/exec-control.ts';
 import { nop } from '../exec/system/exec-system.ts';
 import { FS } from '../regs.ts';
+import type { Executable } from './executable.ts';
 import { type Insn, K_IMM, K_MEM, K_REG } from './insn.ts';
 
 /** Not one of the shapes the hot loop does itself. */
-export const FAST_NONE = 0;
+const FAST_NONE = 0;
 /** `mov r32, r32`, and `mov r32, imm`. */
-export const FAST_MOV_RR = 1;
+const FAST_MOV_RR = 1;
 /** See FAST_MOV_RR. */
-export const FAST_MOV_RI = 2;
+const FAST_MOV_RI = 2;
 /** Loads and stores: 32 bits, then 8. */
-export const FAST_MOV_RM = 3;
-export const FAST_MOV_MR = 4;
-export const FAST_MOV_RM8 = 5;
-export const FAST_MOV_MR8 = 6;
-export const FAST_INC = 7;
-export const FAST_DEC = 8;
-export const FAST_ADD_RR = 9;
-export const FAST_ADD_RI = 10;
-export const FAST_SUB_RR = 11;
-export const FAST_SUB_RI = 12;
-export const FAST_CMP_RR = 13;
-export const FAST_CMP_RI = 14;
-export const FAST_AND_RR = 15;
-export const FAST_AND_RI = 16;
-export const FAST_OR_RR = 17;
-export const FAST_OR_RI = 18;
-export const FAST_XOR_RR = 19;
-export const FAST_XOR_RI = 20;
-export const FAST_TEST_RR = 21;
-export const FAST_ADD_RM = 22;
-export const FAST_CMP_RM = 23;
-export const FAST_JCC = 24;
-export const FAST_JNZ = 25;
-export const FAST_JMP = 26;
-export const FAST_NOP = 27;
-export const FAST_MOV_MI = 28;
-export const FAST_MOV_MI8 = 29;
+const FAST_MOV_RM = 3;
+const FAST_MOV_MR = 4;
+const FAST_MOV_RM8 = 5;
+const FAST_MOV_MR8 = 6;
+const FAST_INC = 7;
+const FAST_DEC = 8;
+const FAST_ADD_RR = 9;
+const FAST_ADD_RI = 10;
+const FAST_SUB_RR = 11;
+const FAST_SUB_RI = 12;
+const FAST_CMP_RR = 13;
+const FAST_CMP_RI = 14;
+const FAST_AND_RR = 15;
+const FAST_AND_RI = 16;
+const FAST_OR_RR = 17;
+const FAST_OR_RI = 18;
+const FAST_XOR_RR = 19;
+const FAST_XOR_RI = 20;
+const FAST_TEST_RR = 21;
+const FAST_ADD_RM = 22;
+const FAST_CMP_RM = 23;
+const FAST_JCC = 24;
+const FAST_JNZ = 25;
+const FAST_JMP = 26;
+const FAST_NOP = 27;
+const FAST_MOV_MI = 28;
+const FAST_MOV_MI8 = 29;
 
 /** Register-register and register-immediate shapes of 32-bit arithmetic. */
 const ARITHMETIC: ReadonlyMap<unknown, readonly [number, number]> = new Map([
@@ -56,7 +57,7 @@ const ARITHMETIC: ReadonlyMap<unknown, readonly [number, number]> = new Map([
 ] as const);
 
 /** The shape of a decoded instruction, or FAST_NONE. */
-export function fastShape(i: Insn): number {
+export function fastShape(i: Executable): number {
   // FS and GS have bases even where everything else is flat.
   if (i.lock || i.seg >= FS) return FAST_NONE;
   if (i.exec === nop) return FAST_NOP;

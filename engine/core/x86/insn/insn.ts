@@ -2,10 +2,6 @@
  * A decoded instruction: one monomorphic record of small integers, made once and kept. `decode.ts` fills it;
  * the guest CPU and KVM's emulator both execute from it.
  */
-import type { Processor } from '../processor.ts';
-
-/** What executes one instruction on a machine: 0, or the reason why nothing (more) of it was done. */
-export type Exec = (m: Processor, i: Insn) => number;
 
 /** Operand kinds. */
 export const K_NONE = 0;
@@ -38,8 +34,6 @@ export const BASE_RIP = 32;
 
 /** Everything execution needs to know about one instruction. Sizes are bytes. */
 export class Insn {
-  /** Executes it; for undefined opcodes, raises #UD. */
-  exec: Exec;
   /** Its shape in the hot switch of `Cpu.run`; 0 is "call exec". */
   fast = 0;
   /** Length, 1 to 15. */
@@ -104,8 +98,4 @@ export class Insn {
   cond = 0;
   /** Writes to memory go through the locked path: LOCK prefix, or XCHG with memory. */
   locked = false;
-
-  constructor(exec: Exec) {
-    this.exec = exec;
-  }
 }

@@ -124,7 +124,7 @@ export function lzcnt(m: Processor, i: Insn): number {
 }
 
 /** Byte order of a 32-bit word, reversed. */
-export function swap32(v: number): number {
+function swap32(v: number): number {
   return (v << 24) | ((v & 0xff00) << 8) | ((v >>> 8) & 0xff00) | (v >>> 24);
 }
 

@@ -1,6 +1,7 @@
 /** Decimal adjustments, SALC, and loads of far pointers: rare, but a guest that runs away meets them. */
 
-import { type Exec, type Insn, K_MEM } from '../../insn/insn.ts';
+import type { Exec } from '../../insn/executable.ts';
+import { type Insn, K_MEM } from '../../insn/insn.ts';
 import type { Processor } from '../../processor.ts';
 import { VECTOR_DE, VECTOR_UD } from '../../processor-port.ts';
 import { AF, RAX } from '../../regs.ts';

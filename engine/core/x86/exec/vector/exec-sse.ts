@@ -2,7 +2,8 @@
  * MMX, SSE and AVX: moves, and the integer and bitwise operations that are one line. Operands travel through
  * the machine's byte buffer; a register is written only when every part of its operand has been loaded.
  */
-import { type Exec, type Insn, K_MEM, K_MMX, K_REG, K_VEC } from '../../insn/insn.ts';
+import type { Exec } from '../../insn/executable.ts';
+import { type Insn, K_MEM, K_MMX, K_REG, K_VEC } from '../../insn/insn.ts';
 import type { Processor } from '../../processor.ts';
 import { VECTOR_GP, VECTOR_NM, VECTOR_UD } from '../../processor-port.ts';
 import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE, MODE_REAL16 } from '../../regs.ts';

@@ -3,7 +3,8 @@
  * precision differ from a processor's; no store here depends on that but `fstp m80`.
  */
 
-import { type Exec, type Insn, K_MEM, K_NONE } from '../../insn/insn.ts';
+import type { Exec } from '../../insn/executable.ts';
+import { type Insn, K_MEM, K_NONE } from '../../insn/insn.ts';
 import type { Processor } from '../../processor.ts';
 import { RAX } from '../../regs.ts';
 import { bigHi, bigLo, toBig } from '../integer/muldiv.ts';

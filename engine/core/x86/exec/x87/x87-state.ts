@@ -1,11 +1,11 @@
 /** The x87 register stack: the parts that arithmetic and state images share. */
-import type { Exec } from '../../insn/insn.ts';
+import type { Exec } from '../../insn/executable.ts';
 import type { Processor } from '../../processor.ts';
 import { VECTOR_NM } from '../../processor-port.ts';
 import { CR0_EM, CR0_TS } from '../../regs.ts';
 
 /** x87 needs CR0.EM and CR0.TS clear; both give #NM. */
-export function usable(m: Processor): number {
+function usable(m: Processor): number {
   return m.regs.cr0 & (CR0_EM | CR0_TS) ? m.raise(VECTOR_NM, -1) : 0;
 }
 
