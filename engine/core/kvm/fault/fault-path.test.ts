@@ -130,3 +130,14 @@ describe('the verdict table', () => {
     for (const word of readonly) expect(walkFault(word, merged) & V_WRITABLE).toBe(0);
   });
 });
+
+describe('reexecute_instruction()', () => {
+  it('is told what a write that may wait for the disk would get, for every word', () => {
+    const table = tabulate(merged);
+    for (const word of LEGAL_WORDS) {
+      const has = (bits: number): boolean => (word & bits) === bits;
+      const page = has(F_SLOT | F_VM_WRITE) && (word & (F_SLOT_READONLY | F_SIGBUS)) === 0;
+      expect((table[word]! & V_REEXECUTE) !== 0, word.toString(16)).toBe(page);
+    }
+  });
+});
