@@ -10,10 +10,10 @@ const STUCK_EXITS = 256;
 /** What a VM exit weighs against the budget, in guest instructions of this core. */
 const EXIT_WEIGHT = 64;
 /**
- * What a store into the page being executed weighs: a translating processor, like the one under the recorded
- * kernels, throws away and makes again all it knows of that page.
+ * What a store into the page being executed weighs beside the work it makes here: a translating processor, like the one
+ * under the recorded kernels, throws away and makes again all it knows of that page.
  */
-const CODE_WRITE_WEIGHT = 4096;
+const CODE_WRITE_WEIGHT = 2048;
 
 /** The patience of one KVM_RUN. */
 export class Patience {
@@ -23,6 +23,7 @@ export class Patience {
   #left = 0;
   #instructions = 0;
   #codeWrites = 0;
+  #work = 0;
   /** Where the guest was at the last look, and how many VM exits ago that was. */
   #place = -1;
   #stuck = 0;
@@ -39,6 +40,7 @@ export class Patience {
     this.#stuck = 0;
     this.#instructions = this.#cpu.instructions;
     this.#codeWrites = this.#cpu.codeWrites;
+    this.#work = this.#cpu.work;
   }
 
   /** Instructions the guest may run before somebody looks again. */
@@ -48,11 +50,13 @@ export class Patience {
 
   /** A VM exit was handled and the guest is to go on: is there any point? */
   isOver(): boolean {
-    const { instructions, codeWrites } = this.#cpu;
+    const { instructions, codeWrites, work } = this.#cpu;
     this.#left -= instructions - this.#instructions + EXIT_WEIGHT;
     this.#left -= (codeWrites - this.#codeWrites) * CODE_WRITE_WEIGHT;
     this.#instructions = instructions;
+    this.#left -= work - this.#work;
     this.#codeWrites = codeWrites;
+    this.#work = work;
     return this.#left <= 0 || this.#isStuck();
   }
 

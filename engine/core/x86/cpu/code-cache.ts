@@ -9,6 +9,9 @@ import { CPU_OK, type CpuBus } from '../ports.ts';
 import { MODE_LONG64, MODE_PROT32 } from '../regs.ts';
 
 const PAGE = 4096;
+/** What looking at a page of code anew costs this core, in instructions; and decoding one that cannot be kept. */
+const PAGE_COST = 2048;
+const DECODE_COST = 1024;
 /** Pages kept; a guest with more code than this starts over. */
 const MAX_PAGES = 512;
 
@@ -39,6 +42,8 @@ export class CodeCache {
   readonly #bus: CpuBus;
   readonly #pages = new Map<number, CodePage>();
   readonly #bytes = new Uint8Array(MAX_INSN_LENGTH);
+  /** Work that no instruction shows: what was decoded before and had to be again, in instructions. */
+  work = 0;
 
   constructor(bus: CpuBus) {
     this.#bus = bus;
@@ -51,12 +56,16 @@ export class CodeCache {
     if (id < 0) return undefined;
     let page = this.#pages.get(id);
     if (page === undefined) {
-      if (this.#pages.size >= MAX_PAGES) this.#pages.clear();
+      if (this.#pages.size >= MAX_PAGES) {
+        this.#pages.clear();
+        this.work += MAX_PAGES * PAGE_COST;
+      }
       page = new CodePage(id);
       this.#pages.set(id, page);
     }
     const version = bus.codeVersion(id);
     if (page.version !== version || page.mode !== mode) {
+      if (page.version >= 0) this.work += PAGE_COST;
       page.version = version;
       page.mode = mode;
       page.insns.fill(undefined);
@@ -90,6 +99,7 @@ export class CodeCache {
     if (i.map === MAP_0F38 && i.opcode >= 0xf0 && page.mode !== MODE_PROT32 && page.mode !== MODE_LONG64)
       resize(i);
     if (!i.straddles) page.insns[off] = i;
+    else this.work += DECODE_COST;
     return i;
   }
 }

@@ -80,10 +80,10 @@ test('memory changed between two runs is decoded anew', () => {
 
 test('an instruction on two pages runs, and its second page can be refused', () => {
   const { cpu, regs } = machine('prot32', 'b878563412 f4', { rip: 0x1ffe });
-  expect(cpu.run(10)).toBe(CPU_EXIT_HLT);
+  expect(cpu.run(10_000)).toBe(CPU_EXIT_HLT);
   expect(regs.gpr[0]).toBe(0x12345678);
   const end = machine('prot32', 'b878', { rip: 0x1fffe });
-  expect(end.cpu.run(10)).toBe(CPU_EXIT_NPF);
+  expect(end.cpu.run(10_000)).toBe(CPU_EXIT_NPF);
   expect(end.regs.rip).toBe(0x1fffe);
 });
 
@@ -260,4 +260,15 @@ test('a guest that only faults uses up its budget', () => {
   const { cpu } = machine('real16', '31d2 f7f2', { rip: 8 });
   cpu.regs.segBase[1] = 0;
   expect(cpu.run(50)).toBe(CPU_EXIT_BUDGET);
+});
+
+test('code that is written over and over, or lies across pages, uses up the budget for the work it makes', () => {
+  // 1: mov byte [0x108f], 0x91; jmp 1b
+  const own = machine('prot32', 'c6058f10000091 ebf7');
+  expect(own.cpu.run(2 ** 22)).toBe(CPU_EXIT_BUDGET);
+  expect(own.cpu.instructions).toBeLessThan(2 ** 14);
+  // 1: jmp 1b, half of it in the next page
+  const across = machine('prot32', 'e9fbffffff', { rip: 0x1ffe });
+  expect(across.cpu.run(2 ** 22)).toBe(CPU_EXIT_BUDGET);
+  expect(across.cpu.instructions).toBeLessThan(2 ** 17);
 });

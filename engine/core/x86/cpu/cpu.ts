@@ -11,6 +11,9 @@ import { RAX, type Regs } from '../regs.ts';
 import { CpuPort, type PortAccess } from './cpu-memory.ts';
 import { HotLoop } from './hot-loop.ts';
 
+/** Instructions between two looks at the budget: within a page, only they are counted. */
+const AT_ONCE = 2 ** 16;
+
 export class Cpu {
   readonly regs: Regs;
   readonly #port: CpuPort;
@@ -41,7 +44,15 @@ export class Cpu {
   }
 
   /**
-   * Runs up to `budget` instructions and says why it stopped, CPU_EXIT_*. After CPU_EXIT_NPF, _IO and _UD rip is
+   * What this core did beside the instructions, in instructions: code that it had decoded and had to decode again, for the
+   * guest writes to it or it lies badly. A bound that does not count it is none.
+   */
+  get work(): number {
+    return this.#loop.cache.work;
+  }
+
+  /**
+   * Runs up to `budget` instructions, or what costs as much, and says why it stopped, CPU_EXIT_*. After CPU_EXIT_NPF, _IO and _UD rip is
    * at the instruction, which has left no trace but the parts of a wide store that were done; after _HLT behind it.
    */
   run(budget: number): number {
@@ -49,10 +60,10 @@ export class Cpu {
     const loop = this.#loop;
     loop.begin();
     let exit = CPU_OK;
-    const end = loop.instructions + budget;
+    const end = loop.instructions + loop.cache.work + budget;
     while (exit === CPU_OK) {
-      if (loop.instructions >= end) exit = CPU_EXIT_BUDGET;
-      else exit = this.#settle(loop.runPage(end - loop.instructions));
+      const left = end - loop.instructions - loop.cache.work;
+      exit = left <= 0 ? CPU_EXIT_BUDGET : this.#settle(loop.runPage(Math.min(left, AT_ONCE)));
     }
     this.regs.eflags = m.getFlags();
     return exit;

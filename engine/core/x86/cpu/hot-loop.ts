@@ -19,7 +19,7 @@ export class HotLoop {
   readonly #bus: CpuBus;
   readonly #port: CpuPort;
   readonly #m: Processor;
-  readonly #cache: CodeCache;
+  readonly cache: CodeCache;
   /** Instructions retired; each element of a repeated string instruction counts. */
   instructions = 0;
   /** Writes of the guest to the page of code it was executing. */
@@ -34,7 +34,7 @@ export class HotLoop {
     this.#bus = bus;
     this.#port = port;
     this.#m = m;
-    this.#cache = new CodeCache(bus);
+    this.cache = new CodeCache(bus);
   }
 
   /** Before a run: the registers may have been changed from outside. */
@@ -53,7 +53,7 @@ export class HotLoop {
       linear = linearOf(regs.rip);
     } else if (regs.mode !== MODE_REAL16) linear = linear >>> 0;
     this.#port.flat = regs.flat;
-    const page = this.#cache.enter(linear, regs.mode);
+    const page = this.cache.enter(linear, regs.mode);
     if (page === undefined) return this.#port.refused();
     if (page !== this.#page) this.#m.fw = 0;
     this.#page = page;
@@ -256,7 +256,7 @@ export class HotLoop {
   #decode(page: CodePage, linear: number, off: number): Executable | undefined {
     const at = linear - (linear % 4096) + off;
     const next = at - (at % 4096) + 4096;
-    return this.#cache.decodeAt(page, at, this.regs.mode === MODE_LONG64 ? next : next >>> 0);
+    return this.cache.decodeAt(page, at, this.regs.mode === MODE_LONG64 ? next : next >>> 0);
   }
 
   /** One instruction through its handler, with rip in the registers. */
