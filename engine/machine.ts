@@ -152,3 +152,18 @@ export interface Machine {
   /** The first faults, step by step, up to `limit`; for engines that observe lives. */
   life(limit: number): readonly Life[];
 }
+
+/** How a real kernel under test can be lost: it died, or it did not come back. */
+export type Loss = 'kernel-panic' | 'hung';
+
+/** Thrown by a machine whose kernel is gone: a finding about the kernel, not a mistake of the program's. */
+export class MachineLost extends Error {
+  override readonly name = 'MachineLost';
+  readonly fate: Loss;
+
+  /** The message has the console's last lines. */
+  constructor(fate: Loss, message: string) {
+    super(message);
+    this.fate = fate;
+  }
+}

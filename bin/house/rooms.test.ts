@@ -60,6 +60,12 @@ const ROOMS: readonly Room[] = [
     pure: true,
   },
   { path: 'engine/core/', may: [...WORDS, 'engine/core/'], pure: true },
+  // Real kernels: processes, pipes and files are what it is about. Loaded only when asked for.
+  {
+    path: 'engine/kernel/',
+    may: [...WORDS, 'engine/kernel/', 'node:', 'iced-x86'],
+    pure: false,
+  },
   { path: 'engine/vmm/', may: [...WORDS, 'engine/vmm/', 'iced-x86'], pure: true },
   { path: 'engine/contract/', may: [...WORDS, 'engine/contract/'], pure: true },
   { path: 'engine/profiles/', may: [...WORDS], pure: true },
