@@ -156,6 +156,12 @@ describe('completion', () => {
     expect(await words('--without', 'judge')).toEqual(['judge-vma-by-access']);
     expect(await words('--scenario', 'rom-read', 'rom-w')).toContain('rom-write');
     expect(await words('--paging', '')).toEqual(['npt', 'shadow']);
+    expect(await words('--scenario=rom-wr')).toContain('--scenario=rom-write');
+    expect(await words('--scenario', '=', 'rom-wr')).toContain('rom-write');
+    expect(await words('--paging', '=')).toEqual(['npt', 'shadow']);
+    expect(await words('conform', '--kernel', 'sto')).toEqual(['stock']);
+    expect(await words('--scenario', 'rom-write', '--param', '')).toEqual(['writes=']);
+    expect(await words('--no-timing', '--pag')).toEqual(['--paging']);
   });
 
   test('the script is for the name the program was called by', async () => {
