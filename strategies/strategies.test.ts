@@ -7,7 +7,11 @@ import {
   BAD_PAGE_EMULATE,
   BAD_PAGE_EMULATE_MMIO,
   base,
+  DECISION_TABLE,
   decisionsOf,
+  EMULATION_FAILURE_LOOP,
+  EMULATION_FAILURE_MMIO,
+  type FaultPolicy,
   KVM_HVA_ERR_RO_BAD,
   KVM_PFN_ERR_FAULT,
   KVM_PFN_ERR_NEEDS_IO,
@@ -92,6 +96,48 @@ describe('the read-only memslot', () => {
   });
 });
 
+describe('a patch alone, over the base', () => {
+  const over = (name: string): FaultPolicy => applySeries([findPatch(name)!]);
+
+  test.each(['introduce-readonly-memslot', 'return-dummy-page'])(
+    '%s: refused by the slot, and emulated; all else is as it was',
+    (name) => {
+      const kvm = over(name);
+      for (const f of facts) {
+        const refused = f.write && f.slotReadonly;
+        expect(kvm.gfnToHva(f)).toBe(refused ? KVM_HVA_ERR_RO_BAD : base.gfnToHva(f));
+        expect(kvm.handleBadPage(f, KVM_PFN_ERR_RO_FAULT)).toBe(BAD_PAGE_EMULATE);
+        expect(kvm.handleBadPage(f, KVM_PFN_ERR_FAULT)).toBe(BAD_PAGE_EFAULT);
+      }
+    },
+  );
+
+  test.each([
+    ['emulate-ro-fault', BAD_PAGE_EMULATE],
+    ['ro-cached-mmio', BAD_PAGE_EMULATE_MMIO],
+  ])('%s: what is known to be read-only, and nothing else', (name, verdict) => {
+    const kvm = over(name);
+    for (const f of facts) {
+      expect(kvm.handleBadPage(f, KVM_PFN_ERR_RO_FAULT)).toBe(verdict);
+      expect(kvm.handleBadPage(f, KVM_PFN_ERR_FAULT)).toBe(BAD_PAGE_EFAULT);
+    }
+  });
+
+  test.each([
+    ['reexec-mmio', EMULATION_FAILURE_MMIO],
+    ['leave-looping', EMULATION_FAILURE_LOOP],
+  ])('%s: whatever faulted', (name, verdict) => {
+    for (const f of facts) expect(over(name).handleEmulationFailure(f)).toBe(verdict);
+  });
+
+  test('reexecute-writable-pfn: only a page is a page', () => {
+    for (const f of facts) {
+      const asked = DECISION_TABLE.reexecuteInstruction.ask(over('reexecute-writable-pfn'), f);
+      expect(asked).toEqual(DECISION_TABLE.gupFailed.answers.map((pfn) => pfn === PFN_OK));
+    }
+  });
+});
+
 describe('gup that gives reasons', () => {
   test('tells I/O, read-only and nothing apart', () => {
     const kvm = applySeries([gupReasons]);
@@ -135,6 +181,33 @@ describe('withPatches', () => {
       introduceReadonlyMemslot,
     ]);
     expect(withPatches(merged, [judgeVmaByAccess], [])).toEqual({ strategy: merged });
+  });
+
+  test('both at once: what was left out is named first, what was there twice stays where it was', () => {
+    const result = withPatches(
+      merged,
+      [gupReasons, reexecuteWritablePfn, gupReasons, gupTellsReadonly],
+      ['judge-vma-by-access'],
+    );
+    if ('error' in result) throw new Error(result.error);
+    const { name, cover, series, cross } = result.strategy;
+    expect(name).toBe('readonly-memslot-judge-vma-by-access+gup-reasons+gup-tells-readonly');
+    expect(cover).toBe(
+      `readonly-memslot -judge-vma-by-access +gup-reasons +gup-tells-readonly: ${merged.cover}`,
+    );
+    expect(series).toEqual([introduceReadonlyMemslot, reexecuteWritablePfn, gupReasons, gupTellsReadonly]);
+    expect(cross).toEqual({
+      of: 'readonly-memslot',
+      added: ['gup-reasons', 'gup-tells-readonly'],
+      leftOut: ['judge-vma-by-access'],
+    });
+  });
+
+  test('one of several that is not there is an error that says what is', () => {
+    expect(withPatches(merged, [], ['judge-vma-by-access', 'ro-cached-mmio'])).toEqual({
+      error:
+        "strategy readonly-memslot has no patch 'ro-cached-mmio' to leave out (its series: judge-vma-by-access, introduce-readonly-memslot, reexecute-writable-pfn)",
+    });
   });
 
   test('a patch that is not there is an error in one line', () => {

@@ -126,6 +126,22 @@ describe('times', () => {
     expect(verdicts(twice)).toEqual(['regression', 'regression']);
   });
 
+  test('rounds in reversed order have to show as much, and to be of one mind about it', () => {
+    const confirmed = (again: PairedTimes[]): string[] =>
+      verdicts(judgeTimes(rounds(1, 0.15), DEFAULTS, 1, again).rows);
+    // Slower beyond doubt, but by less than the effect of interest.
+    expect(confirmed(rounds(2, 0.03, 40))).toEqual(['inconclusive', 'inconclusive']);
+    // Much slower in the middle, but half of the rounds say otherwise.
+    const torn = rounds(3, 0).map((r) => ({ ...r, after: r.before.map((x, i) => x * (i % 2 ? 1.3 : 0.9)) }));
+    expect(confirmed(torn)).toEqual(['inconclusive', 'inconclusive']);
+    // The loop was not measured again.
+    expect(confirmed(rounds(2, 0.15).slice(0, 1))).toEqual(['regression', 'inconclusive']);
+    expect(verdicts(judgeTimes(rounds(1, -0.15), DEFAULTS, 1, rounds(2, 0.15)).rows)).toEqual([
+      'inconclusive',
+      'inconclusive',
+    ]);
+  });
+
   test('too few rounds, or rounds without a time, are refused', () => {
     expect(roundsNeeded(0.01, 7)).toBe(10);
     expect(verdicts(judgeTimes(rounds(1, 0, 5), DEFAULTS, 1).rows)).toEqual(['insufficient', 'insufficient']);
@@ -178,6 +194,11 @@ test('every form tells the same', () => {
   const result = gateResult(judgeExact(1, cells, after), ['sees all']);
   expect(gateText(result)).toContain('tier 1 regression: cold / a: steps: 4 -> 5 (rose by 1)');
   expect(gateText(result)).toContain('gate failed: 1 regression; compared 4 of 4');
+  const same = gateResult(judgeExact(1, cells, cells), []);
+  expect(gateText(same)).toContain('gate passed; compared 4 of 4');
+  const both = gateResult(judgeExact(1, cells, { 'cold / a': { steps: 5, digest: 'y' } }), []);
+  expect(gateText(both)).toContain('gate refused: 1 regression, 2 invalid; compared 2 of 4');
+  expect(gateAnnotations(same)).toBe('');
   expect(gateMarkdown(result)).toContain('| regression | 1 | cold / a | steps | 4 | 5 | rose by 1 |');
   expect(gateAnnotations(result)).toBe('::error title=regression%3A cold / a::steps: 4 -> 5 rose by 1\n');
   expect(gateJunit(result)).toContain(
