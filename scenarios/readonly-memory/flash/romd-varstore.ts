@@ -1,13 +1,15 @@
 /** Real input: the flash commands of OVMF's first boot, sent again by a guest program that reads them from RAM. */
-import { PAGE_SIZE } from '../../../engine/abi.ts';
+
 import { fnv1a64 } from '../../../engine/fnv.ts';
 import { FLASH_MODELS } from '../../../engine/vmm/devices/cfi.ts';
 import { pflash } from '../../../engine/vmm/devices/pflash.ts';
+
 import { count, ends, everyStrategy, lives, same } from '../../language/claims.ts';
+import { flashTable, flashTableBytes, runFlashTable } from '../../language/flash-table.ts';
 import { sumOf } from '../../language/image.ts';
 import { choice } from '../../language/params.ts';
 import { ram, rom } from '../../language/regions.ts';
-import { al, at, cl, eax, ebx, ecx, edi, edx, esi } from '../../language/registers.ts';
+import { at, eax, ecx, edi } from '../../language/registers.ts';
 import { defineScenario } from '../../language/scenario.ts';
 import {
   COPY_ON_WRITE,
@@ -30,22 +32,8 @@ import {
   VARSTORE_BYTES,
 } from './varstore.ts';
 
-/** A row of the guest's table: op (1 write, 2 read, 0 end), value, two unused bytes, offset. */
-const ROW_BYTES = 8;
 const COMMANDS_MAX = 32_768;
-const TABLE_BYTES = Math.ceil(((COMMANDS_MAX + 1) * ROW_BYTES) / PAGE_SIZE) * PAGE_SIZE;
 const ROMD = 'Xiao, 16 August 2012: ROMD cannot be implemented, because a write to it is an MMIO access';
-
-function commandTable(bytes: number): Uint8Array {
-  const table = new Uint8Array(bytes);
-  const view = new DataView(table.buffer);
-  for (const [i, { write, offset, value }] of recordedCommands().entries()) {
-    table[i * ROW_BYTES] = write ? 1 : 2;
-    table[i * ROW_BYTES + 1] = value;
-    view.setUint32(i * ROW_BYTES + 4, offset, true);
-  }
-  return table;
-}
 
 /** The recording's closed forms; worked out when first asked for, since listing scenarios should read no file. */
 let known: (Anatomy & ReturnType<typeof closedForms> & { written: string; blank: string }) | undefined;
@@ -64,39 +52,17 @@ export default defineScenario({
   source: ROMD,
   params: { flash: choice(FLASH_MODELS, 'whose chip; the recording is of a QEMU') },
   memory: {
-    table: ram(0x20_0000, TABLE_BYTES, { content: commandTable }),
+    table: ram(0x20_0000, flashTableBytes(COMMANDS_MAX), {
+      content: (bytes) => flashTable(recordedCommands(), bytes),
+    }),
     flash: rom(0xffc0_0000, VARSTORE_BYTES, {
       content: blankVarstore,
       device: pflash({ blockBytes: BLOCK_BYTES }),
     }),
   },
   guest(g, { table, flash }) {
-    g.set(esi, table.at);
-    g.set(edi, flash.at);
-    // Counts reads whose answer is not the recorded one.
-    g.clear(ebx);
-    g.label('command');
-    g.loadByte(eax, at(esi));
-    g.compare(al, 0);
-    g.jumpIf('z', 'look');
-    g.load(edx, at(esi, 4));
-    g.add(edx, edi);
-    g.load(cl, at(esi, 1));
-    g.compare(al, 2);
-    g.jumpIf('z', 'read');
-    g.store(at(edx), cl);
-    g.done();
-    g.jump('next');
-    g.label('read');
-    g.load(al, at(edx));
-    g.compareRegisters(al, cl);
-    g.jumpIf('z', 'next');
-    g.increment(ebx);
-    g.label('next');
-    g.addTo(esi, ROW_BYTES);
-    g.jump('command');
+    runFlashTable(g, table.at, flash.at);
     // Back in array mode: the variables are read as memory.
-    g.label('look');
     g.clear(eax);
     g.clear(ecx);
     g.times(VARIABLES_BYTES / 4, () => {

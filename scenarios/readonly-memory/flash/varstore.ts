@@ -2,6 +2,7 @@
 
 import { CLEAR_STATUS, PROGRAM_BYTE, READ_ARRAY } from '../../../engine/vmm/devices/cfi.ts';
 import { loadText } from '../../data/recordings.ts';
+import type { FlashCommand } from '../../language/flash-table.ts';
 
 /** Bytes of the flash chip that holds the variables, in OVMF builds of 4 MiB. */
 export const VARSTORE_BYTES = 0x8_4000;
@@ -19,14 +20,6 @@ export function blankVarstore(bytes: number): Uint8Array {
   image.fill(0, 0, 16);
   image.set(GUID, 16);
   return image;
-}
-
-/** One access of one byte that the flash saw. */
-export interface FlashCommand {
-  readonly write: boolean;
-  readonly offset: number;
-  /** What was written, or what the flash answered. */
-  readonly value: number;
 }
 
 let recorded: readonly FlashCommand[] | undefined;
