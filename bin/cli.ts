@@ -102,7 +102,7 @@ function checkValues(args: Readonly<Record<string, unknown>>, command: AnyComman
       throw new UsageError(`--${name} was given ${value.length} times; give it once`);
     }
     if ([value].flat().includes('')) throw new UsageError(`--${name} needs a value`);
-    if (option.type === 'number' && !Number.isFinite(value)) {
+    if (option.type === 'number' && ![value].flat().every(Number.isFinite)) {
       throw new UsageError(`--${name} needs a number`);
     }
   }

@@ -12,6 +12,7 @@ import { explain } from './explain.ts';
 import { exportTrace } from './export.ts';
 import { gate } from './gate.ts';
 import { list } from './list.ts';
+import { replay } from './replay.ts';
 import { report } from './report.ts';
 import { series } from './series.ts';
 
@@ -25,6 +26,7 @@ export const commands: readonly AnyCommand[] = [
   report,
   diff,
   exportTrace,
+  replay,
   conform,
   bench,
   gate,

@@ -73,7 +73,7 @@ const ROOMS: readonly Room[] = [
   { path: 'strategies/', may: ['strategies/', ...WORDS], typesOnly: ['engine/vmm/'], pure: true },
   {
     path: 'scenarios/traces/',
-    may: ['scenarios/traces/', ...WORDS, 'engine/vmm/'],
+    may: ['scenarios/traces/', 'scenarios/language/', ...WORDS, 'engine/vmm/'],
     typesOnly: ['strategies/'],
     pure: true,
   },

@@ -81,6 +81,13 @@ async function* withFirst(first: Buffer, rest: AsyncIterator<Buffer>): AsyncGene
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
 }
 
+/** A trace that is read twice has to be a file: a pipe gives what it has once. */
+export async function mustBeFile(path: string, cwd: string): Promise<void> {
+  const found = await stat(resolve(cwd, path)).catch(() => undefined);
+  if (found !== undefined && !found.isFile() && !found.isDirectory())
+    throw new UsageError(`${path}: it is read twice, and this is no file; save it first`);
+}
+
 async function sizeOf(path: string, file: string): Promise<number> {
   try {
     const found = await stat(file);

@@ -12,7 +12,7 @@ export interface FlashCommand {
 }
 
 /** A row of the table: what to do, value, two unused bytes, offset. */
-export const FLASH_ROW_BYTES = 8;
+const FLASH_ROW_BYTES = 8;
 const END = 0;
 const WRITE = 1;
 const READ = 2;

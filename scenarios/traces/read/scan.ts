@@ -71,7 +71,7 @@ export class Scan {
 }
 
 /** A number in hex, with or without 0x; NaN for any other text. */
-function hexNumber(word: string): number {
+export function hexNumber(word: string): number {
   const start = word.startsWith('0x') ? 2 : 0;
   if (word.length === start) return Number.NaN;
   let n = 0;

@@ -124,6 +124,11 @@ export class ExitBuilder {
     this.#closeAll();
   }
 
+  /** How many vCPUs were seen. */
+  get vcpus(): number {
+    return new Set(this.#vcpus.values()).size;
+  }
+
   /** Threads that share a vCPU's number, by that number: there was more than one VM. */
   get mixedVms(): ReadonlyMap<number, ReadonlySet<number>> {
     return new Map([...this.#shared].filter(([, threads]) => threads.size > 1));
