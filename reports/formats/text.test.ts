@@ -114,6 +114,52 @@ describe('csv', () => {
     expect(value('digest')).toBe(run.digest);
   });
 
+  test('nothing of a run is left out, and every number has its unit', () => {
+    const c = samples.one;
+    const run = findRun(c, 'rom-write', 'readonly-memslot')!;
+    const rows = parse(renderCsv(c)).filter((r) => r[1] === run.strategy);
+    const told = new Map(rows.map((r) => [r[4], [r[5], r[6]]]));
+    const all = (prefix: string, unit: string, of: Readonly<Record<string, number>>): void => {
+      expect(Object.keys(of).length).toBeGreaterThan(0);
+      for (const [k, n] of Object.entries(of)) expect(told.get(`${prefix}.${k}`)).toEqual([unit, String(n)]);
+    };
+    const timing = run.timing!;
+    const { low, high } = medianInterval(timing);
+    const one = (unit: string, of: Readonly<Record<string, unknown>>): void => {
+      for (const [k, n] of Object.entries(of)) expect(told.get(k), k).toEqual([unit, String(n)]);
+    };
+    all('exits', 'exits', run.exits);
+    all('faults', 'faults', run.faults!);
+    all('decisions', 'decisions', run.decisions!);
+    all('steps', 'steps', run.steps!);
+    all('cost', 'kernel instructions', run.cost!.byStep);
+    one('word', { fate: 'ok' });
+    one('crashes', { crashes: 0 });
+    one('yes/no', { rom_intact: 'yes' });
+    one('operations', { operations: 256 });
+    one('ioctls', { slot_ops: 0 });
+    one('faults', { faults: 257 });
+    one('steps/operation', { steps_per_op: run.stepsPerOperation });
+    one('kernel instructions', { 'cost.total': run.cost!.total });
+    one('kernel instructions/operation', { 'cost.per_op': run.cost!.perOperation });
+    one('text', { 'cost.profile': 'linux-6.1-npt', detail: run.detail, because: run.because });
+    one('ns/operation', {
+      'timing.median': timing.nsPerOp,
+      'timing.mad': timing.mad,
+      'timing.median_low95': low,
+      'timing.median_high95': high,
+    });
+    one('samples', { 'timing.samples': 40 });
+    all('timing.sample', 'ns/operation', Object.fromEntries(timing.raw.map((n, i) => [i + 1, n])));
+    expect(run.predictions.length).toBeGreaterThan(0);
+    for (const p of run.predictions) {
+      one('count', { [`predicted.${p.quantity}`]: p.predicted, [`measured.${p.quantity}`]: p.measured });
+      one('formula', { [`formula.${p.quantity}`]: p.formula });
+    }
+    for (const x of run.claims) one('holds/broken', { [`claim.${x.claim}`]: 'holds' });
+    one('hex', { digest: run.digest });
+  });
+
   test('no cell begins like a formula', () => {
     const c = samples.hostile;
     for (const row of parse(renderCsv(c)))
