@@ -13,9 +13,11 @@ import * as msr from './system/exec-msr.ts';
 import * as r from './system/exec-registers.ts';
 import * as y from './system/exec-system.ts';
 import * as t from './system/exec-tables.ts';
-import * as v from './vector/exec-sse.ts';
+import { VECTOR_HANDLERS } from './vector/vector-mnemonics.ts';
 import { fxrstor, fxsave } from './x87/exec-fxsave.ts';
 import * as f from './x87/exec-x87.ts';
+import * as k from './x87/exec-x87-more.ts';
+import { xrstor, xsave } from './x87/exec-xsave.ts';
 
 const M = Mnemonic;
 
@@ -203,42 +205,6 @@ const SYSTEM: [number, Exec][] = [
   ...same([M.Outsb, M.Outsw, M.Outsd], s.outs),
 ];
 
-const VECTOR: [number, Exec][] = [
-  ...same(
-    [M.Movups, M.Movupd, M.Movdqu, M.Lddqu, M.Vmovups, M.Vmovupd, M.Vmovdqu, M.Vlddqu],
-    v.moveUnaligned,
-  ),
-  ...same([M.Movaps, M.Movapd, M.Movdqa, M.Vmovaps, M.Vmovapd, M.Vmovdqa], v.moveAligned),
-  ...same([M.Movntps, M.Movntpd, M.Movntdq, M.Movntdqa], v.moveAligned),
-  ...same([M.Vmovntps, M.Vmovntpd, M.Vmovntdq, M.Vmovntdqa], v.moveAligned),
-  ...same([M.Movd, M.Vmovd], v.movd),
-  ...same([M.Movq, M.Vmovq, M.Movntq], v.movq),
-  ...same([M.Movss, M.Vmovss], v.movss),
-  [M.Vmovsd, v.movsd],
-  ...same([M.Movlps, M.Movlpd, M.Vmovlps, M.Vmovlpd, M.Movhlps, M.Vmovhlps], v.movlps),
-  ...same([M.Movhps, M.Movhpd, M.Vmovhps, M.Vmovhpd, M.Movlhps, M.Vmovlhps], v.movhps),
-  [M.Movnti, v.movnti],
-  ...same([M.Pxor, M.Xorps, M.Xorpd, M.Vpxor, M.Vxorps, M.Vxorpd], v.pxor),
-  ...same([M.Por, M.Orps, M.Orpd, M.Vpor, M.Vorps, M.Vorpd], v.por),
-  ...same([M.Pand, M.Andps, M.Andpd, M.Vpand, M.Vandps, M.Vandpd], v.pand),
-  ...same([M.Pandn, M.Andnps, M.Andnpd, M.Vpandn, M.Vandnps, M.Vandnpd], v.pandn),
-  ...same([M.Paddb, M.Vpaddb], v.paddb),
-  ...same([M.Paddw, M.Vpaddw], v.paddw),
-  ...same([M.Paddd, M.Vpaddd], v.paddd),
-  ...same([M.Paddq, M.Vpaddq], v.paddq),
-  ...same([M.Psubb, M.Vpsubb], v.psubb),
-  ...same([M.Psubw, M.Vpsubw], v.psubw),
-  ...same([M.Psubd, M.Vpsubd], v.psubd),
-  ...same([M.Psubq, M.Vpsubq], v.psubq),
-  ...same([M.Pcmpeqb, M.Vpcmpeqb], v.pcmpeqb),
-  ...same([M.Pcmpeqw, M.Vpcmpeqw], v.pcmpeqw),
-  ...same([M.Pcmpeqd, M.Vpcmpeqd], v.pcmpeqd),
-  ...same([M.Stmxcsr, M.Vstmxcsr], v.stmxcsr),
-  ...same([M.Ldmxcsr, M.Vldmxcsr], v.ldmxcsr),
-  [M.Emms, v.emms],
-  [M.Vzeroupper, v.vzeroupper],
-];
-
 const X87: [number, Exec][] = [
   ...same([M.Fninit, M.Finit], f.fninit),
   ...same([M.Fnclex, M.Fclex], f.fnclex),
@@ -279,8 +245,41 @@ const X87: [number, Exec][] = [
   [M.Fidiv, f.fidiv],
   [M.Fdivr, f.fdivr],
   [M.Fdivrp, f.fdivrp],
+  ...same([M.Fcom, M.Fucom], k.fcom),
+  ...same([M.Fcomp, M.Fucomp], k.fcomp),
+  ...same([M.Fcompp, M.Fucompp], k.fcompp),
+  [M.Ficom, k.ficom],
+  [M.Ficomp, k.ficomp],
+  [M.Ftst, k.ftst],
+  ...same([M.Fcomi, M.Fucomi], k.fcomi),
+  ...same([M.Fcomip, M.Fucomip], k.fcomip),
+  [M.Fxam, k.fxam],
+  [M.Fsqrt, k.fsqrt],
+  [M.Frndint, k.frndint],
+  [M.F2xm1, k.f2xm1],
+  [M.Fscale, k.fscale],
+  [M.Fsin, k.fsin],
+  [M.Fcos, k.fcos],
+  [M.Fsincos, k.fsincos],
+  [M.Fptan, k.fptan],
+  [M.Fpatan, k.fpatan],
+  [M.Fyl2x, k.fyl2x],
+  [M.Fyl2xp1, k.fyl2xp1],
+  [M.Fxtract, k.fxtract],
+  [M.Fprem, k.fprem],
+  [M.Fprem1, k.fprem1],
+  ...same([M.Fcmovb, M.Fcmove, M.Fcmovbe, M.Fcmovu, M.Fcmovnb, M.Fcmovne, M.Fcmovnbe, M.Fcmovnu], k.fcmov),
+  [M.Ffree, k.ffree],
+  [M.Fincstp, k.fincstp],
+  [M.Fdecstp, k.fdecstp],
+  ...same([M.Fnstenv, M.Fstenv], k.fnstenv),
+  [M.Fldenv, k.fldenv],
+  ...same([M.Fnsave, M.Fsave], k.fnsave),
+  [M.Frstor, k.frstor],
   ...same([M.Fxsave, M.Fxsave64], fxsave),
   ...same([M.Fxrstor, M.Fxrstor64], fxrstor),
+  ...same([M.Xsave, M.Xsave64, M.Xsaveopt, M.Xsaveopt64], xsave),
+  ...same([M.Xrstor, M.Xrstor64], xrstor),
 ];
 
 function same(mnemonics: number[], exec: Exec): [number, Exec][] {
@@ -292,6 +291,6 @@ export const HANDLERS: ReadonlyMap<number, Exec> = new Map([
   ...INTEGER,
   ...CONTROL,
   ...SYSTEM,
-  ...VECTOR,
+  ...VECTOR_HANDLERS,
   ...X87,
 ]);

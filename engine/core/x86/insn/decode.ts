@@ -15,6 +15,7 @@ import {
 import { cmps, movs } from '../exec/integer/exec-string.ts';
 import { HANDLERS } from '../exec/mnemonics.ts';
 import { undefinedOpcode, unknownToUs } from '../exec/system/exec-system.ts';
+import { cmpsd } from '../exec/vector/exec-compare.ts';
 import { movsd } from '../exec/vector/exec-sse.ts';
 import { MODE_LONG64 } from '../regs.ts';
 import { Executable } from './executable.ts';
@@ -235,7 +236,7 @@ function select(i: Executable, code: Instruction): void {
   i.string = isString(i);
   i.exec = HANDLERS.get(mnemonic) ?? (processorLacks(code) ? undefinedOpcode : unknownToUs);
   if (mnemonic === Mnemonic.Movsd) i.exec = i.string ? movs : movsd;
-  else if (mnemonic === Mnemonic.Cmpsd && i.string) i.exec = cmps;
+  else if (mnemonic === Mnemonic.Cmpsd) i.exec = i.string ? cmps : cmpsd;
   if (i.string) {
     i.compares = (i.opcode & 0xf6) === 0xa6;
     if ((i.opcode & 1) === 0) i.opSize = 1;

@@ -3,82 +3,11 @@
  * the machine's byte buffer; a register is written only when every part of its operand has been loaded.
  */
 import type { Exec } from '../../insn/executable.ts';
-import { type Insn, K_MEM, K_MMX, K_REG, K_VEC } from '../../insn/insn.ts';
+import { type Insn, K_MEM, K_VEC } from '../../insn/insn.ts';
 import type { Processor } from '../../processor.ts';
-import { VECTOR_GP, VECTOR_NM, VECTOR_UD } from '../../processor-port.ts';
-import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE, MODE_REAL16 } from '../../regs.ts';
-
-/** May vector instructions run at all? 0, or #UD or #NM raised. */
-function usable(m: Processor, i: Insn, mmx: boolean): number {
-  const regs = m.regs;
-  if (i.vex) {
-    if ((regs.cr4 & CR4_OSXSAVE) === 0 || regs.mode === MODE_REAL16) return m.raise(VECTOR_UD, -1);
-  } else if (regs.cr0 & CR0_EM) return m.raise(VECTOR_UD, -1);
-  else if (!mmx && (regs.cr4 & CR4_OSFXSR) === 0) return m.raise(VECTOR_UD, -1);
-  return regs.cr0 & CR0_TS ? m.raise(VECTOR_NM, -1) : 0;
-}
-
-/** Copies `n` bytes of an operand to word `at` of the buffer; registers first, for memory overwrites word 0. */
-function fetch(m: Processor, i: Insn, kind: number, reg: number, n: number, at: number): number {
-  const w = m.words;
-  if (kind === K_MEM) {
-    if (n > 8) {
-      const stop = m.port.loadBytes(i.seg, m.ea(i), n);
-      if (stop !== 0) return stop;
-      if (at !== 0) w.copyWithin(at, 0, n >> 2);
-      return 0;
-    }
-    const stop = m.port.load(i.seg, m.ea(i), n);
-    w[at] = m.lo;
-    w[at + 1] = m.hi;
-    return stop;
-  }
-  if (kind === K_REG) {
-    m.getReg(reg, n);
-    w[at] = m.lo;
-    w[at + 1] = m.hi;
-    return 0;
-  }
-  const from = kind === K_MMX ? m.regs.mmx : m.regs.ymm;
-  const base = kind === K_MMX ? reg * 2 : reg * 8;
-  for (let k = 0; k < n >> 2; k++) w[at + k] = from[base + k]!;
-  return 0;
-}
-
-/** Writes `n` bytes from word 0 of the buffer to operand 0; the rest of a vector register becomes 0. */
-function put(m: Processor, i: Insn, n: number): number {
-  const w = m.words;
-  if (i.k0 === K_MEM) {
-    if (n > 8) return m.port.storeBytes(i.seg, m.ea(i), n);
-    return m.port.store(i.seg, m.ea(i), n, w[0]!, n === 8 ? w[1]! : 0);
-  }
-  if (i.k0 === K_REG) {
-    m.setReg(i.r0, n, w[0]!, n === 8 ? w[1]! : 0);
-    return 0;
-  }
-  if (i.k0 === K_MMX) {
-    m.regs.mmx[2 * i.r0] = w[0]!;
-    m.regs.mmx[2 * i.r0 + 1] = n === 8 ? w[1]! : 0;
-    touchMmx(m);
-    return 0;
-  }
-  // Legacy SSE keeps what is above 128 bits, VEX clears it.
-  const base = i.r0 * 8;
-  const end = i.vex ? 8 : 4;
-  for (let k = 0; k < end; k++) m.regs.ymm[base + k] = k < n >> 2 ? w[k]! : 0;
-  return 0;
-}
-
-/** Writing an MMX register marks every x87 register as in use and resets the stack's top. */
-function touchMmx(m: Processor): void {
-  m.regs.fpuTop = 0;
-  m.regs.fpuTags = 0xff;
-}
-
-/** Is this MMX, so that CR4.OSFXSR does not matter? */
-function isMmx(i: Insn): boolean {
-  return i.k0 === K_MMX || i.k1 === K_MMX;
-}
+import { VECTOR_GP } from '../../processor-port.ts';
+import { RDI } from '../../regs.ts';
+import { A, B, fetch, fetchSources, isMmx, put, usable } from './operands.ts';
 
 /** Full-width moves; `aligned` ones fault on an address that is no multiple of the width. */
 function move(aligned: boolean): Exec {
@@ -206,14 +135,6 @@ function packed(op: WordOp): Exec {
   };
 }
 
-function fetchSources(m: Processor, i: Insn, n: number, three: boolean): number {
-  const kind = three ? i.k2 : i.k1;
-  if (kind === K_MEM && n === 16 && !i.vex && m.ea(i) % 16 !== 0) return m.raise(VECTOR_GP, 0);
-  const stop = fetch(m, i, kind, three ? i.r2 : i.r1, n, 16);
-  if (stop !== 0) return stop;
-  return fetch(m, i, i.k0, three ? i.r1 : i.r0, n, 8);
-}
-
 export const paddb = packed(add8);
 export const paddw = packed(add16);
 export const paddd = packed((a, b) => a + b);
@@ -277,4 +198,17 @@ export function vzeroupper(m: Processor, i: Insn): number {
   if (stop !== 0) return stop;
   for (let r = 0; r < 16; r++) m.regs.ymm.fill(0, r * 8 + 4, r * 8 + 8);
   return 0;
+}
+
+/** MASKMOVQ and MASKMOVDQU: bytes whose mask has its sign, one store each, to DS:RDI. */
+export function maskmov(m: Processor, i: Insn): number {
+  const n = i.k1 === K_VEC ? 16 : 8;
+  let stop = usable(m, i, n === 8);
+  if (stop !== 0) return stop;
+  fetch(m, i, i.k1, i.r1, n, 8);
+  fetch(m, i, i.k2, i.r2, n, 16);
+  const at = m.regAddress(RDI, i.addrSize);
+  for (let k = 0; k < n && stop === 0; k++)
+    if (m.buf[B + k]! & 0x80) stop = m.port.store(i.seg, at + k, 1, m.buf[A + k]!, 0);
+  return stop;
 }

@@ -11,12 +11,12 @@ import { bigHi, bigLo, toBig } from '../integer/muldiv.ts';
 import { fromExtended, toExtended } from './extended.ts';
 import { checked, get, set, statusWord } from './x87-state.ts';
 
-function pushStack(m: Processor, v: number): void {
+export function pushStack(m: Processor, v: number): void {
   m.regs.fpuTop = (m.regs.fpuTop + 7) & 7;
   set(m, 0, v);
 }
 
-function popStack(m: Processor): void {
+export function popStack(m: Processor): void {
   m.regs.fpuTags &= ~(1 << m.regs.fpuTop);
   m.regs.fpuTop = (m.regs.fpuTop + 1) & 7;
 }
@@ -50,7 +50,7 @@ export const fldlg2 = constant(Math.log10(2));
 
 /** A floating-point memory operand of 4, 8 or 10 bytes, or a stack register; why it was refused is in `m.stopped`. */
 
-function operand(m: Processor, i: Insn): number {
+export function operand(m: Processor, i: Insn): number {
   m.stopped = 0;
   if (i.k0 !== K_MEM) return get(m, i.k1 === K_NONE ? i.r0 : i.r1);
   const off = m.ea(i);
@@ -69,7 +69,7 @@ export const fld = checked((m, i) => {
 });
 
 /** A signed integer memory operand of 2, 4 or 8 bytes. */
-function integer(m: Processor, i: Insn): number {
+export function integer(m: Processor, i: Insn): number {
   m.stopped = m.port.load(i.seg, m.ea(i), i.memSize);
   if (i.memSize === 2) return (m.lo << 16) >> 16;
   return i.memSize === 4 ? m.lo : Number(BigInt.asIntN(64, toBig(m.lo, m.hi)));
@@ -102,7 +102,7 @@ export const fst = storeFloat(false);
 export const fstp = storeFloat(true);
 
 /** Rounds as the control word says (nearest is to even). */
-function round(m: Processor, v: number): number {
+export function round(m: Processor, v: number): number {
   const mode = (m.regs.fpuControl >> 10) & 3;
   if (mode === 1) return Math.floor(v);
   if (mode === 2) return Math.ceil(v);
