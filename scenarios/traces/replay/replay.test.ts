@@ -11,6 +11,7 @@ import writableSlot from '../../../strategies/writable-slot.ts';
 import { loadText } from '../../data/recordings.ts';
 import type { VmExit } from '../read/vm-exit.ts';
 import { accessOf } from './access.ts';
+import { slotsFromPages } from './memory-plan.ts';
 import { codePage, ROWS, tableOf } from './replay-guest.ts';
 import { exitsOf, replayed, surveyed } from './testing.ts';
 
@@ -104,6 +105,20 @@ describe('SeaBIOS under QEMU', () => {
     const { placement } = surveyed(boot, log.slice(0, 2));
     expect(placement.unexplained.length).toBeGreaterThan(0);
   });
+});
+
+test('without a log, stores that never make an entry for MMIO were refused by a read-only slot', () => {
+  const store = (gpa: string, code: string): string[] => [
+    ` q-1 [000] .... 1.000000: kvm_exit: vcpu 0 reason npf rip 0x10 info1 0x6 info2 0x${gpa} intr_info 0x0 error_code 0x0`,
+    ` q-1 [000] .... 1.000000: kvm_page_fault: vcpu 0 rip 0x10 address 0x${gpa} error_code ${code}`,
+    ` q-1 [000] .... 1.000000: kvm_mmio: mmio write len 4 gpa 0x${gpa} val 0x1`,
+  ];
+  const rom = [...store('f0000', '0x100000006'), ...store('f0010', '0x100000006')];
+  const device = [...store('fd000000', '0x100000006'), ...store('fd000010', '0x10000000e')];
+  const { survey } = surveyed([...rom, ...device], []);
+  expect(survey.pages().get(0xf0)).toMatchObject({ refused: true, device: undefined });
+  expect(survey.pages().get(0xfd000)).toMatchObject({ refused: false });
+  expect(slotsFromPages(survey.pages())).toMatchObject([{ gpa: 0xf0000, size: 0x1000, flags: 2 }]);
 });
 
 describe('accesses', () => {

@@ -25,6 +25,13 @@ export interface Segment {
   readonly pages: Map<number, PageSeen>;
 }
 
+/**
+ * A device's page has an entry for MMIO after its first fault, and the next one says so; a store that a read-only slot
+ * refuses never makes one (KVM_PFN_ERR_RO_FAULT is not cached).
+ */
+const isRefused = (access: Access, seen: PageSeen): boolean =>
+  access.fault && !access.mmioEntry && (seen.refused || seen.device !== undefined);
+
 /** Collects what a replay has to know before it starts. */
 export class Survey implements ExitSink {
   readonly segments: Segment[] = [{ after: 0, shownAt: 0, pages: new Map() }];
@@ -80,8 +87,10 @@ export class Survey implements ExitSink {
     }
     segment.pages.set(gfn, seen);
     if (access.outcome === 'mapped') seen.mapped ??= access.line;
-    else if (access.outcome === 'mmio-write' && seen.mapped !== undefined) seen.refused = true;
-    else if (access.outcome === 'mmio-write' || access.outcome === 'mmio-read') seen.device ??= access.line;
+    else if (access.outcome === 'mmio-write' && (seen.mapped !== undefined || isRefused(access, seen))) {
+      seen.refused = true;
+      seen.device = undefined;
+    } else if (access.outcome === 'mmio-write' || access.outcome === 'mmio-read') seen.device ??= access.line;
   }
 
   /** Every page that was touched, and what it was over the whole trace. */
