@@ -24,6 +24,8 @@ export const ACTION_PORT = 0xe0;
 export const CODE_AT = 0x1000;
 /** Labels travel through the encoder as addresses that no instruction of ours can have. */
 const LABEL_BASE = 0x7000_0000;
+/** Bytes that the encoder takes at once. */
+const DECLARED_MAX = 16;
 /** The longest guest program: it must stay clear of the page tables and the stack in low memory. */
 const CODE_BYTES_MAX = 0x6000;
 
@@ -177,9 +179,11 @@ export class Guest {
     this.push(Instruction.create(Code.Hlt));
   }
 
-  /** Bytes as they are, one instruction's worth or data. */
+  /** Bytes as they are: instructions or data. */
   raw(...bytes: number[]): void {
-    this.push(Instruction.createDeclareByte(Uint8Array.from(bytes)));
+    for (let i = 0; i < bytes.length; i += DECLARED_MAX) {
+      this.push(Instruction.createDeclareByte(Uint8Array.from(bytes.slice(i, i + DECLARED_MAX))));
+    }
   }
 
   /** Names the place of the next instruction. */
