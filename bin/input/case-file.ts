@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { OracleCase } from '../../scenarios/conform/conform-case.ts';
 import { UsageError } from '../io.ts';
+import { checkLimits } from './case-limits.ts';
 import { check, parseJson, readText } from './input.ts';
 
 const int = z.int();
@@ -60,9 +61,10 @@ export function parseCases(text: string, where: string): readonly OracleCase[] {
   text.split('\n').forEach((line, i) => {
     if (line.trim() === '') return;
     const at = `${where}:${i + 1}`;
-    cases.push(
-      check(parseJson(line, at), recordedCase, `${at}: not a recorded case`) as unknown as OracleCase,
-    );
+    const found = check(parseJson(line, at), recordedCase, `${at}: not a recorded case`);
+    const c = found as unknown as OracleCase;
+    checkLimits(c, at);
+    cases.push(c);
   });
   if (cases.length === 0) throw new UsageError(`${where}: no case in it`);
   return cases;

@@ -1,5 +1,5 @@
 /** Reading what a user names: files of text and JSON, with one clear line when there is something wrong with them. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { ZodType } from 'zod';
@@ -15,18 +15,26 @@ const REASONS: Readonly<Record<string, string>> = {
 /** Why a file could not be read, in our words where we have some. */
 export const whyUnreadable = (error: unknown): string => REASONS[errorCode(error) ?? ''] ?? firstLine(error);
 
+/** Bytes of a file that is read whole, packed or unpacked. */
+const FILE_MAX = 2 ** 28;
+const TOO_LARGE = `larger than ${FILE_MAX / 2 ** 20} MiB, the limit`;
+
 /** The file's text; what begins like gzip is unpacked, whatever it is called. */
 export async function readText(path: string, cwd: string): Promise<string> {
   let bytes: Buffer;
   try {
+    const { size } = await stat(resolve(cwd, path));
+    if (size > FILE_MAX) throw new Error(`it is ${TOO_LARGE}`);
     bytes = await readFile(resolve(cwd, path));
   } catch (error) {
     throw new UsageError(`${path}: ${whyUnreadable(error)}`);
   }
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString('utf8');
   try {
-    return gunzipSync(bytes).toString('utf8');
+    return gunzipSync(bytes, { maxOutputLength: FILE_MAX }).toString('utf8');
   } catch (error) {
+    if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE')
+      throw new UsageError(`${path}: unpacked, it is ${TOO_LARGE}`);
     throw new UsageError(`${path}: damaged gzip file: ${firstLine(error)}`);
   }
 }

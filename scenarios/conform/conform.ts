@@ -108,7 +108,7 @@ function conformOne(
     else t.differ++;
   }
   if (differences.length === 0) return;
-  result.differences.push(...differences);
+  for (const d of differences) result.differences.push(d);
   const known = knownReason(c.id, kernel.name);
   const differing = { id: c.id, kernel: kernel.name, asm: c.asm, expected, actual, differences };
   result.cases.push(known === undefined ? differing : { ...differing, known });
