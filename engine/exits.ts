@@ -159,7 +159,6 @@ export const EXITS = {
     says: () => 'returns -EFAULT: userspace learns neither address nor data',
   },
   intr: {
-    reason: KVM_EXIT_INTR,
     errno: EINTR,
     name: 'KVM_EXIT_INTR',
     carries: [],
@@ -188,10 +187,11 @@ const ROWS: Readonly<Record<ExitName, ExitRow>> = EXITS;
 /** All rows' names, in the table's order. */
 export const EXIT_NAMES: readonly ExitName[] = Object.keys(EXITS) as ExitName[];
 
+/** Is it an exit that is counted? */
+export const isCounted = (name: ExitName): name is ExitKind => EXITS[name].head !== null;
+
 /** The exits that are counted, in the order of their columns. */
-export const EXIT_KINDS: readonly ExitKind[] = EXIT_NAMES.filter(
-  (n): n is ExitKind => EXITS[n].head !== null,
-);
+export const EXIT_KINDS: readonly ExitKind[] = EXIT_NAMES.filter(isCounted);
 
 /** The counted exits of one group. */
 export const exitKindsIn = (group: ExitGroup): readonly ExitKind[] =>

@@ -47,6 +47,18 @@ describe('readComparison', () => {
   });
 });
 
+test('an exit or a decision that the version which wrote the file did not know has not happened', async () => {
+  const sample = JSON.parse(JSON.stringify(await sampleComparison()));
+  for (const run of sample.runs) {
+    delete run.exits.shutdown;
+    delete run.decisions.gupFailed;
+  }
+  await save('older.json', sample);
+  const { runs } = await readComparison('older.json', folder);
+  expect(new Set(runs.map((r) => r.exits.shutdown))).toEqual(new Set([0]));
+  expect(new Set(runs.map((r) => r.decisions?.gupFailed))).toEqual(new Set([0]));
+});
+
 describe('compare report', () => {
   test('renders without running, to stdout and to a file', async () => {
     const sample = await sampleComparison();

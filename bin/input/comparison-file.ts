@@ -114,10 +114,27 @@ const comparison = z.looseObject({
   profile: z.string().optional(),
   strategies: z.array(strategy),
   scenarios: z.array(scenario),
-  runs: z.array(run),
+  runs: z.preprocess(withNewWords, z.array(run)),
   conformance: z.record(z.string(), z.looseObject({ cases: count, agree: count })).optional(),
   interrupted: z.boolean().optional(),
 });
+
+/** Counts by a word each, of a list that grows. */
+const COUNTED = { exits: EXIT_KINDS, faults: FAULT_KINDS, decisions: DECISIONS } as const;
+
+/** A word that no run of the file has did not exist for the version that wrote it: nothing of the kind happened. */
+function withNewWords(runs: unknown): unknown {
+  if (!Array.isArray(runs) || !runs.every(isObject)) return runs;
+  return Object.entries(COUNTED).reduce<readonly Record<string, unknown>[]>((all, [field, words]) => {
+    const counted = all.map((r) => r[field]).filter(isObject);
+    const unheard = words.filter((word) => !counted.some((counts) => word in counts));
+    const none = Object.fromEntries(unheard.map((word) => [word, 0]));
+    return all.map((r) => (isObject(r[field]) ? { ...r, [field]: { ...r[field], ...none } } : r));
+  }, runs);
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Reads and checks a Comparison that `compare --format json` wrote. */
 export async function readComparison(path: string, cwd: string): Promise<Comparison> {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const FOLDER = fileURLToPath(new URL('../../.ci/kernel', import.meta.url));
 
 /** An unpacked kernel, and QEMU to run it; or a reason why not. */
-export function realKernel(): { readonly path: string } | { readonly why: string } {
+function realKernel(): { readonly path: string } | { readonly why: string } {
   const path = process.env.FAULTLINE_KERNEL ?? FOLDER;
   if (!existsSync(join(path, 'boot')))
     return {

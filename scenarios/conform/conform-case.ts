@@ -3,11 +3,11 @@
  * recorder wrote down, to be compared word for word.
  */
 import { PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
-import { type ExitRecord, FAULTLINE_EXIT_UNSUPPORTED } from '../../engine/exits.ts';
+import { EXITS, type ExitName, type ExitRecord, FAULTLINE_EXIT_UNSUPPORTED } from '../../engine/exits.ts';
 import { fnv1a64 } from '../../engine/fnv.ts';
 import { fromHex, toHex } from '../../engine/hex.ts';
 import type { CpuMode, Machine } from '../../engine/machine.ts';
-import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
+import { type OnExit, runVcpu } from '../../engine/vmm/loop.ts';
 import { Slot, type SlotMemory } from '../../engine/vmm/slot.ts';
 
 /** A slot of a recorded case: the ioctl, and the host memory behind it. */
@@ -158,7 +158,7 @@ function loadBytes(slots: readonly Slot[], gpa: number, bytes: Uint8Array): void
 }
 
 /** The recorder's VMM: writes every exit down, answers reads with one byte, and does what the guest asks for. */
-class Recorder implements ExitHandlers<number> {
+class Recorder {
   readonly exits: CaseExit[] = [];
   readonly #case: OracleCase;
   readonly #slots: readonly Slot[];
@@ -172,20 +172,33 @@ class Recorder implements ExitHandlers<number> {
 
   /** Runs until the guest ends, the VM dies or the VMM has had enough; returns the last errno. */
   run(): number {
-    return runVcpu(this.#machine, this, this.#case.maxExits) ?? 0;
+    return runVcpu(this.#machine, this.#onExit, this.#case.maxExits) ?? 0;
   }
 
-  onErrno(errno: number): number {
-    return errno;
-  }
+  readonly #onExit: OnExit<number> = (name, exit, ret) => {
+    if (ret < 0) return -ret;
+    switch (name) {
+      case 'mmio-read':
+      case 'mmio-write':
+        return this.#mmio(exit);
+      case 'io':
+        return this.#port(exit);
+      case 'internal-error':
+        this.exits.push({ r: 'INTERNAL_ERROR', sub: exit.suberror });
+        return 0;
+      default:
+        this.exits.push({ r: name === undefined ? `EXIT_${exit.reason}` : reasonOf(name) });
+        return 0;
+    }
+  };
 
-  onMmio(exit: ExitRecord): undefined {
+  #mmio(exit: ExitRecord): undefined {
     const entry = { r: 'MMIO', w: exit.isWrite ? 1 : 0, gpa: exit.physAddr.toString(16), len: exit.len };
     this.exits.push(exit.isWrite ? { ...entry, data: toHex(exit.data.subarray(0, exit.len)) } : entry);
     if (!exit.isWrite) exit.data.fill(this.#case.mmioRead);
   }
 
-  onPort(exit: ExitRecord): undefined {
+  #port(exit: ExitRecord): undefined {
     if (exit.isWrite && exit.port === ACTION_PORT) {
       const action = this.#case.actions[exit.data[0] ?? 0];
       if (action !== undefined) act(action, this.#slots, this.exits);
@@ -194,28 +207,10 @@ class Recorder implements ExitHandlers<number> {
     this.exits.push({ r: 'IO', port: exit.port, out: exit.isWrite ? 1 : 0, size: exit.len });
     if (!exit.isWrite) exit.data.fill(this.#case.mmioRead);
   }
-
-  onHlt(): number {
-    return this.#last({ r: 'HLT' });
-  }
-
-  onShutdown(): number {
-    return this.#last({ r: 'SHUTDOWN' });
-  }
-
-  onInternalError(exit: ExitRecord): number {
-    return this.#last({ r: 'INTERNAL_ERROR', sub: exit.suberror });
-  }
-
-  onOther(exit: ExitRecord): number {
-    return this.#last({ r: `EXIT_${exit.reason}` });
-  }
-
-  #last(words: CaseExit): number {
-    this.exits.push(words);
-    return 0;
-  }
 }
+
+/** As the recorder wrote it: the kernel's name without what all of them begin with. */
+const reasonOf = (name: ExitName): string => EXITS[name].name.replace(/^KVM_EXIT_/, '');
 
 function act(a: CaseAction, slots: readonly Slot[], exits: CaseExit[]): void {
   exits.push({ r: 'ACT', verb: a.verb });

@@ -8,7 +8,7 @@ import { KVM_EXIT_HLT, KVM_EXIT_INTERNAL_ERROR } from '../../engine/exits.ts';
 import { fromHex } from '../../engine/hex.ts';
 import type { Machine } from '../../engine/machine.ts';
 import type { StepCounts } from '../../engine/observation.ts';
-import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
+import { type OnExit, runVcpu } from '../../engine/vmm/loop.ts';
 import { RAM_MEMORY, Slot } from '../../engine/vmm/slot.ts';
 import { recordedMemory } from '../conform/conform-case.ts';
 
@@ -86,15 +86,7 @@ function runProbe(
 }
 
 /** A probe measures single KVM_RUNs: every exit ends one, and none is answered. */
-const EVERY_EXIT: ExitHandlers<number> = {
-  onErrno: (errno) => -errno,
-  onMmio: (exit) => exit.reason,
-  onPort: (exit) => exit.reason,
-  onHlt: (exit) => exit.reason,
-  onShutdown: (exit) => exit.reason,
-  onInternalError: (exit) => exit.reason,
-  onOther: (exit) => exit.reason,
-};
+const EVERY_EXIT: OnExit<number> = (_name, exit, ret) => (ret < 0 ? ret : exit.reason);
 
 /** The recorder's VM: 64 KiB of memory, the ROM at 1 MiB, flat 32-bit code. */
 class ProbeVm {

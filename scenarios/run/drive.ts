@@ -2,13 +2,13 @@
  * Drives the guest of a scenario to its end: the handlers of its VMM, which keep counts and say how it ended. Every
  * run ends: a guest that makes no progress is reported by the machine, and one that only exits runs into a bound.
  */
-import { EFAULT, EINTR, errnoName } from '../../engine/abi.ts';
+import { errnoName } from '../../engine/abi.ts';
 import {
   type ExitKind,
+  type ExitName,
   type ExitRecord,
   exitSays,
-  FAULTLINE_EXIT_UNSUPPORTED,
-  KVM_EXIT_INTR,
+  isCounted,
   noExits,
 } from '../../engine/exits.ts';
 import { toHex } from '../../engine/hex.ts';
@@ -24,7 +24,7 @@ import {
   stoppedAt,
 } from '../../engine/vmm/answers.ts';
 import type { Decoded } from '../../engine/vmm/instruction.ts';
-import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
+import { type OnExit, runVcpu } from '../../engine/vmm/loop.ts';
 
 import { ACTION_PORT } from '../language/guest.ts';
 import type { AnyParams } from '../language/params.ts';
@@ -74,7 +74,7 @@ const BECAME: Readonly<Record<Remedy, string>> = {
   default: 'efault',
 };
 
-class Drive implements ExitHandlers<Ending> {
+class Drive {
   private readonly exits = noExits();
   private readonly romWrites: RomWrite[] = [];
   private readonly machine: Machine;
@@ -83,6 +83,28 @@ class Drive implements ExitHandlers<Ending> {
   private readonly params: AnyParams;
   private readonly actions: readonly string[];
   private blind = 0;
+
+  /** What is done about each exit. */
+  private readonly answers: Readonly<Record<ExitName, (exit: ExitRecord) => Ending | undefined>> = {
+    'mmio-read': (exit) => this.mmio(exit),
+    'mmio-write': (exit) => this.mmio(exit),
+    io: (exit) => this.port(exit),
+    hlt: () => this.end('ok', 'the guest finished'),
+    shutdown: () => this.end('shutdown', `the guest shut down${this.where()}`),
+    'internal-error': () => {
+      this.auditInstruction('internal error');
+      return this.end('internal-error', `KVM_EXIT_INTERNAL_ERROR${this.where()}`);
+    },
+    efault: (exit) => this.efault(exit),
+    intr: () => {
+      this.auditInstruction('retried for ever');
+      return this.end('livelock', `the guest makes no progress${this.where()}`);
+    },
+    unsupported: (exit) => {
+      const rip = this.machine.getRegs().rip.toString(16);
+      return this.end('unsupported', `\`${exit.unsupported}\` at rip ${rip}`);
+    },
+  };
 
   constructor(vmm: PlannedVmm, scenario: Scenario, params: AnyParams) {
     this.vmm = vmm;
@@ -93,7 +115,7 @@ class Drive implements ExitHandlers<Ending> {
   }
 
   run(exitsMax: number): Ending {
-    return this.refused() ?? runVcpu(this.machine, this, exitsMax) ?? this.tooMany(exitsMax);
+    return this.refused() ?? runVcpu(this.machine, this.onExit, exitsMax) ?? this.tooMany(exitsMax);
   }
 
   /** The same with a look at the world every so often; undefined if it said to stop. */
@@ -101,7 +123,7 @@ class Drive implements ExitHandlers<Ending> {
     const refused = this.refused();
     if (refused !== undefined) return refused;
     for (let done = 0; done < exitsMax; done += EXITS_AT_ONCE) {
-      const ended = runVcpu(this.machine, this, Math.min(EXITS_AT_ONCE, exitsMax - done));
+      const ended = runVcpu(this.machine, this.onExit, Math.min(EXITS_AT_ONCE, exitsMax - done));
       if (ended !== undefined) return ended;
       if (await stop()) return undefined;
     }
@@ -115,14 +137,16 @@ class Drive implements ExitHandlers<Ending> {
     );
   }
 
-  onErrno(errno: number, exit: ExitRecord): Ending | undefined {
-    if (errno === EFAULT) return this.efault(exit);
-    if (errno === EINTR) return this.looping();
-    return this.end('refused', `KVM_RUN returned -${errnoName(errno)}`);
-  }
+  /** Counts the exit, and does what is done about it. */
+  private readonly onExit: OnExit<Ending> = (name, exit, ret) => {
+    if (name === undefined && ret < 0) return this.end('refused', `KVM_RUN returned -${errnoName(-ret)}`);
+    if (name === undefined)
+      return this.end('refused', `KVM_RUN gave exit reason ${exit.reason}, which this VMM does not know`);
+    if (isCounted(name)) this.exits[name] += 1;
+    return this.answers[name](exit);
+  };
 
-  onMmio(exit: ExitRecord): Ending | undefined {
-    this.exits[exit.isWrite ? 'mmio-write' : 'mmio-read'] += 1;
+  private mmio(exit: ExitRecord): Ending | undefined {
     if (exit.len === 0) return this.blindExit();
     this.blind = 0;
     if (exit.isWrite) this.auditStore(exit);
@@ -133,8 +157,7 @@ class Drive implements ExitHandlers<Ending> {
     return this.refused();
   }
 
-  onPort(exit: ExitRecord): Ending | undefined {
-    this.exits.io += 1;
+  private port(exit: ExitRecord): Ending | undefined {
     if (exit.isWrite && exit.port === ACTION_PORT) return this.act(exit.data[0] ?? 0);
     const remedy = askHandler(this.vmm, 'onPort', exit);
     if (remedy === 'die') return this.gaveUp(exit);
@@ -142,43 +165,12 @@ class Drive implements ExitHandlers<Ending> {
     return this.refused();
   }
 
-  onHlt(): Ending {
-    this.exits.hlt += 1;
-    return this.end('ok', 'the guest finished');
-  }
-
-  onShutdown(): Ending {
-    this.exits.shutdown += 1;
-    return this.end('shutdown', `the guest shut down${this.where()}`);
-  }
-
-  onInternalError(): Ending {
-    this.exits['internal-error'] += 1;
-    this.auditInstruction('internal error');
-    return this.end('internal-error', `KVM_EXIT_INTERNAL_ERROR${this.where()}`);
-  }
-
-  onOther(exit: ExitRecord): Ending {
-    if (exit.reason === KVM_EXIT_INTR) return this.looping();
-    if (exit.reason === FAULTLINE_EXIT_UNSUPPORTED) {
-      const rip = this.machine.getRegs().rip.toString(16);
-      return this.end('unsupported', `\`${exit.unsupported}\` at rip ${rip}`);
-    }
-    return this.end('refused', `KVM_RUN gave exit reason ${exit.reason}, which this VMM does not know`);
-  }
-
   /** A call the guest cannot go on without was refused: by an action, by a device, or before the first entry. */
   private refused(): Ending | undefined {
     return this.vmm.refusal === undefined ? undefined : this.end('refused', this.vmm.refusal);
   }
 
-  private looping(): Ending {
-    this.auditInstruction('retried for ever');
-    return this.end('livelock', `the guest makes no progress${this.where()}`);
-  }
-
   private efault(exit: ExitRecord): Ending | undefined {
-    this.exits.efault += 1;
     const instruction = this.instruction();
     const remedy = answerEfault(this.vmm, exit, instruction);
     this.auditInstruction(BECAME[remedy], instruction);

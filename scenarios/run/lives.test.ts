@@ -5,7 +5,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EFAULT, KVM_MEM_LOG_DIRTY_PAGES, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
+import { KVM_MEM_LOG_DIRTY_PAGES, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
 import { type CoreMachine, createCoreMachine } from '../../engine/core/core-machine.ts';
 import { HOW_NONE, HOW_PATH, HOWS } from '../../engine/core/kvm/fault/fault.ts';
 import { compileSeries, type Watch, walkFault } from '../../engine/core/kvm/fault/fault-path.ts';
@@ -15,7 +15,7 @@ import type { CpuMode, Paging } from '../../engine/machine.ts';
 import { FAULT_KINDS, type Life, type LifeStep } from '../../engine/observation.ts';
 import { decisionsOf } from '../../engine/policy.ts';
 import { STEPS } from '../../engine/steps.ts';
-import { type ExitHandlers, runVcpu } from '../../engine/vmm/loop.ts';
+import { type OnExit, runVcpu } from '../../engine/vmm/loop.ts';
 import { RAM_MEMORY, Slot } from '../../engine/vmm/slot.ts';
 import { STRATEGIES, type Strategy } from '../../strategies/index.ts';
 import { identityTables } from '../language/page-tables.ts';
@@ -94,7 +94,7 @@ interface Recorded {
 }
 
 /** One guest under one strategy; as a VMM it ignores stores, and goes on after -EFAULT twice. */
-class World implements ExitHandlers<true> {
+class World {
   readonly machine: CoreMachine;
   readonly ram: Slot;
   readonly rom: Slot;
@@ -128,7 +128,7 @@ class World implements ExitHandlers<true> {
       ...(guest.mode === 'long64' ? { cr3: TABLES[guest.tables] } : {}),
       regs: { rip: CODE_AT, rsp: 0x7000, rax: 0x12345678, rbp: 7, rflags: guest.asynchronous ? 0x202 : 2 },
     });
-    runVcpu(this.machine, this, 300);
+    runVcpu(this.machine, this.#onExit, 300);
   }
 
   /** Listens to what the fault path records, before it goes into the ring. */
@@ -141,20 +141,24 @@ class World implements ExitHandlers<true> {
     };
   }
 
-  onErrno(errno: number): true | undefined {
-    return errno !== EFAULT || ++this.#errors > 2 || undefined;
-  }
-  onMmio(exit: { isWrite: boolean; data: Uint8Array }): undefined {
-    if (!exit.isWrite) exit.data.fill(0xff);
-  }
-  onPort(): undefined {
-    const next = this.#events.shift();
-    if (next !== undefined) EVENTS[next](this);
-  }
-  onHlt = (): true => true;
-  onShutdown = this.onHlt;
-  onInternalError = this.onHlt;
-  onOther = this.onHlt;
+  readonly #onExit: OnExit<true> = (name, exit) => {
+    switch (name) {
+      case 'efault':
+        return ++this.#errors > 2 || undefined;
+      case 'mmio-read':
+        exit.data.fill(0xff);
+        return undefined;
+      case 'mmio-write':
+        return undefined;
+      case 'io': {
+        const next = this.#events.shift();
+        if (next !== undefined) EVENTS[next](this);
+        return undefined;
+      }
+      default:
+        return true;
+    }
+  };
 }
 
 /** One fault as it is told: its entries, and the facts that hold for it. */

@@ -14,7 +14,7 @@ export interface Where {
 }
 
 /** The branches the agent takes. */
-export const JUMPS = {
+const JUMPS = {
   jmp: Code.Jmp_rel32_64,
   call: Code.Call_rel32_64,
   je: Code.Je_rel32_64,

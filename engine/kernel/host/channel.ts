@@ -9,7 +9,7 @@ import { HELLO } from '../agent/wire.ts';
 import type { Watchdog } from './kernel-watchdog.ts';
 
 /** The other side is gone: it died, or the watchdog ended it. */
-export class LineDead extends Error {
+class LineDead extends Error {
   override readonly name = 'LineDead';
 }
 

@@ -10,7 +10,7 @@ const POSIX_FADV_DONTNEED = 4;
 const POSIX_FADV_RANDOM = 1;
 const RW = PROT_READ | PROT_WRITE;
 /** All mappings lie from here on, a stretch apart, so that no two of them merge and one munmap() ends them all. */
-export const MAPS_AT = 0x2_0000_0000;
+const MAPS_AT = 0x2_0000_0000;
 const STRETCH = 2 << 20;
 
 interface Backing {

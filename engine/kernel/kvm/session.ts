@@ -104,7 +104,7 @@ export function openSession(channel: Channel, options: SessionOptions): Session 
 }
 
 /** One line that says what is the matter with /dev/kvm, and what to do. */
-export function whyNoKvm(errno: number): string {
+function whyNoKvm(errno: number): string {
   if (errno === ENOENT)
     return 'there is no /dev/kvm (load kvm_amd or kvm_intel, or turn virtualisation on in the firmware; `--kernel PATH` needs neither)';
   if (errno === EACCES || errno === EPERM)
@@ -113,7 +113,7 @@ export function whyNoKvm(errno: number): string {
 }
 
 /** A whole file of the agent's, as text. */
-export function readFile(channel: Channel, path: string): string {
+function readFile(channel: Channel, path: string): string {
   const CHUNK = 1 << 20;
   const open = new Batch();
   const fd = open.call(SYS.open, [open.text(path), 0], `opening ${path}`);

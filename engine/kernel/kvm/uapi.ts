@@ -118,7 +118,7 @@ const CR0_PAGING = 0x8001_0000n;
 const CR4_PAE = 0x20n;
 /** CR4: OSFXSR OSXMMEXCPT. */
 const CR4_SSE = 0x600n;
-export const CR4_OSXSAVE = 0x4_0000n;
+const CR4_OSXSAVE = 0x4_0000n;
 /** EFER: LME LMA. */
 const EFER_LONG = 0x500n;
 /** Where page tables are unless the setup says so. */

@@ -3,12 +3,12 @@
  * makes the recorded slot calls between them, its read-only slots laid out as the strategy says. What KVM makes of each
  * access is told by its tracepoints and handed on beside what was recorded.
  */
-import { EFAULT, EINTR, errnoName, PAGE_SIZE } from '../../../engine/abi.ts';
-import { type ExitRecord, exitSays, KVM_EXIT_INTR } from '../../../engine/exits.ts';
+import { errnoName, PAGE_SIZE } from '../../../engine/abi.ts';
+import { exitSays } from '../../../engine/exits.ts';
 import type { Machine } from '../../../engine/machine.ts';
 import type { Tracepoints } from '../../../engine/tracepoints.ts';
 import type { Layout } from '../../../engine/vmm/layout.ts';
-import { type ExitHandlers, runVcpu } from '../../../engine/vmm/loop.ts';
+import { type OnExit, runVcpu } from '../../../engine/vmm/loop.ts';
 import { RAM_MEMORY, Slot } from '../../../engine/vmm/slot.ts';
 import type { SlotCall } from '../read/trace-event.ts';
 import type { Access } from './access.ts';
@@ -61,7 +61,7 @@ const EXITS_MAX = 8 * (ROWS + 1);
 type End = 'asked' | Omit<Death, 'access'>;
 
 /** One VM being replayed. */
-export class Replay implements ExitHandlers<End>, Tracepoints {
+export class Replay implements Tracepoints {
   readonly machine: Machine;
   /** How the VM died, if it did: nothing is replayed after that. */
   death: Death | undefined;
@@ -148,7 +148,7 @@ export class Replay implements ExitHandlers<End>, Tracepoints {
     for (const row of this.#rows) if (row.kind === 'fetch') this.#memory.poke(row.gpa, Uint8Array.of(RET));
     this.#own.poke(TABLE_PAGE * PAGE_SIZE, tableOf(this.#rows));
     this.#seen = this.#rows.map(() => ({ codes: [], mmio: [], ended: false }));
-    const end = runVcpu(this.machine, this, EXITS_MAX) ?? {
+    const end = runVcpu(this.machine, this.#onExit, EXITS_MAX) ?? {
       says: `the guest exited ${EXITS_MAX} times without getting through`,
       errno: 0,
     };
@@ -177,37 +177,26 @@ export class Replay implements ExitHandlers<End>, Tracepoints {
     return (esi - this.#plan.own.gpa - TABLE_PAGE * PAGE_SIZE) / ROW_BYTES;
   }
 
-  onErrno(errno: number, exit: ExitRecord): End {
-    const says = errno === EFAULT ? 'KVM_RUN returned -EFAULT' : `KVM_RUN returned -${errnoName(errno)}`;
-    return { says: errno === EINTR ? exitSays(-errno, exit) : says, errno };
-  }
-
-  onMmio(exit: ExitRecord): undefined {
-    this.exitsToUserspace += 1;
-    if (!exit.isWrite) exit.data.fill(RET, 0, exit.len);
-    return undefined;
-  }
-
-  onPort(exit: ExitRecord): End | undefined {
-    this.ownExits += 1;
-    return exit.port === ASK_PORT ? 'asked' : undefined;
-  }
-
-  onHlt(exit: ExitRecord): End {
-    return this.onOther(exit);
-  }
-
-  onShutdown(exit: ExitRecord): End {
-    return this.onOther(exit);
-  }
-
-  onInternalError(exit: ExitRecord): End {
-    return this.onOther(exit);
-  }
-
-  onOther(exit: ExitRecord): End {
-    return { says: exitSays(0, exit), errno: exit.reason === KVM_EXIT_INTR ? EINTR : 0 };
-  }
+  readonly #onExit: OnExit<End> = (name, exit, ret) => {
+    const errno = Math.abs(ret);
+    switch (name) {
+      case 'mmio-read':
+        exit.data.fill(RET, 0, exit.len);
+        this.exitsToUserspace += 1;
+        return undefined;
+      case 'mmio-write':
+        this.exitsToUserspace += 1;
+        return undefined;
+      case 'io':
+        this.ownExits += 1;
+        return exit.port === ASK_PORT ? 'asked' : undefined;
+      case 'efault':
+        return { says: 'KVM_RUN returned -EFAULT', errno };
+      case undefined:
+        if (ret < 0) return { says: `KVM_RUN returned -${errnoName(errno)}`, errno };
+    }
+    return { says: exitSays(ret, exit), errno };
+  };
 
   /** Whose the exit being handled is. */
   #for: LedgerPart = 'own';

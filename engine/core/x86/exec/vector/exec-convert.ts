@@ -7,7 +7,7 @@ import { fetchScalar } from './exec-float.ts';
 import { B, fetch, fetchSource, type Lanes, lanesOf, put, unary, usable } from './operands.ts';
 
 /** Rounds by a control of two bits: to nearest even, down, up, towards zero. */
-export function roundTo(control: number, v: number): number {
+function roundTo(control: number, v: number): number {
   if (control === 1) return Math.floor(v);
   if (control === 2) return Math.ceil(v);
   if (control === 3 || !Number.isFinite(v)) return Math.trunc(v);

@@ -74,7 +74,7 @@ export function put(m: Processor, i: Insn, n: number): number {
 }
 
 /** Writing an MMX register marks every x87 register as in use and resets the stack's top. */
-export function touchMmx(m: Processor): void {
+function touchMmx(m: Processor): void {
   m.regs.fpuTop = 0;
   m.regs.fpuTags = 0xff;
 }
