@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { type Support, surveyInstructions } from '../../engine/core/x86/insn/known-instructions.ts';
 import { STEP_TABLE, STEPS } from '../../engine/steps.ts';
 import { type ThreadClaimResult, VERDICT_WORDS } from '../../reports/findings/claims-text.ts';
 import { KNOWN_DIFFERENCES } from '../../scenarios/conform/known-differences.ts';
@@ -21,6 +22,7 @@ const DOCUMENTS: Readonly<Record<string, readonly string[]>> = {
   ],
   '../../docs/thread.md': ['claims'],
   '../../docs/costs.md': ['steps'],
+  '../../docs/instructions.md': ['unsupported instructions', 'lacking instructions', 'executed instructions'],
 };
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
@@ -35,6 +37,15 @@ function byFolder(ids: readonly string[]): string {
     folders.set(id.slice(0, cut), [...(folders.get(id.slice(0, cut)) ?? []), id.slice(cut)]);
   }
   return [...folders].map(([folder, names]) => `\`${folder}\`: ${names.join(', ')}`).join('; ');
+}
+
+/** Instructions of one kind of support, by class; of what the processor lacks, the classes are enough. */
+function instructions(support: Support): string {
+  const rows = surveyInstructions().filter((c) => c[support].length > 0);
+  return table(
+    ['class', support === 'lacking' ? 'how many' : 'instructions'],
+    rows.map((c) => [c.name, support === 'lacking' ? `${c.lacking.length}` : c[support].join(' ')]),
+  );
 }
 
 /** A part of the README, made by the program. */
@@ -60,6 +71,7 @@ async function made(from: string): Promise<string> {
       }),
     );
   }
+  if (from.endsWith(' instructions')) return instructions(from.split(' ')[0] as Support);
   if (from === 'known differences') {
     return table(
       ['kernel', 'cases', 'reason'],

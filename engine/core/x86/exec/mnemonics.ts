@@ -14,10 +14,7 @@ import * as r from './system/exec-registers.ts';
 import * as y from './system/exec-system.ts';
 import * as t from './system/exec-tables.ts';
 import { VECTOR_HANDLERS } from './vector/vector-mnemonics.ts';
-import { fxrstor, fxsave } from './x87/exec-fxsave.ts';
-import * as f from './x87/exec-x87.ts';
-import * as k from './x87/exec-x87-more.ts';
-import { xrstor, xsave } from './x87/exec-xsave.ts';
+import { X87_HANDLERS } from './x87/x87-mnemonics.ts';
 
 const M = Mnemonic;
 
@@ -149,9 +146,17 @@ const CONTROL: [number, Exec][] = [
 ];
 
 const SYSTEM: [number, Exec][] = [
-  ...same([M.Ud0, M.Ud1, M.Ud2], y.undefinedOpcode),
+  // SVM is hidden, and CR4 cannot be told to allow the others.
+  ...same([M.Ud0, M.Ud1, M.Ud2, M.Vmrun, M.Vmload, M.Vmsave, M.Clgi, M.Invlpga], y.undefinedOpcode),
+  ...same([M.Rdfsbase, M.Rdgsbase, M.Wrfsbase, M.Wrgsbase, M.Rdpkru, M.Wrpkru], y.undefinedOpcode),
+  [M.Rdpmc, y.rdpmc],
+  [M.Clac, y.clac],
+  [M.Stac, y.stac],
   ...same([M.Nop, M.Pause, M.Wait, M.Endbr32, M.Endbr64, M.Clflush, M.Clflushopt, M.Clwb], y.nop),
-  ...same([M.Prefetchnta, M.Prefetcht0, M.Prefetcht1, M.Prefetcht2, M.Prefetchw, M.Prefetch], y.nop),
+  ...same(
+    [M.Prefetchnta, M.Prefetcht0, M.Prefetcht1, M.Prefetcht2, M.Prefetchw, M.Prefetch, M.Prefetchwt1],
+    y.nop,
+  ),
   ...same([M.Mfence, M.Lfence, M.Sfence, M.Reservednop], y.nop),
   [M.Clc, y.clc],
   [M.Stc, y.stc],
@@ -205,83 +210,6 @@ const SYSTEM: [number, Exec][] = [
   ...same([M.Outsb, M.Outsw, M.Outsd], s.outs),
 ];
 
-const X87: [number, Exec][] = [
-  ...same([M.Fninit, M.Finit], f.fninit),
-  ...same([M.Fnclex, M.Fclex], f.fnclex),
-  [M.Fld1, f.fld1],
-  [M.Fldz, f.fldz],
-  [M.Fldpi, f.fldpi],
-  [M.Fldl2e, f.fldl2e],
-  [M.Fldl2t, f.fldl2t],
-  [M.Fldln2, f.fldln2],
-  [M.Fldlg2, f.fldlg2],
-  [M.Fld, f.fld],
-  [M.Fild, f.fild],
-  [M.Fst, f.fst],
-  [M.Fstp, f.fstp],
-  [M.Fist, f.fist],
-  [M.Fistp, f.fistp],
-  [M.Fisttp, f.fisttp],
-  ...same([M.Fnstcw, M.Fstcw], f.fnstcw),
-  [M.Fldcw, f.fldcw],
-  ...same([M.Fnstsw, M.Fstsw], f.fnstsw),
-  [M.Fxch, f.fxch],
-  [M.Fchs, f.fchs],
-  [M.Fabs, f.fabs],
-  [M.Fnop, y.nop],
-  [M.Fadd, f.fadd],
-  [M.Faddp, f.faddp],
-  [M.Fiadd, f.fiadd],
-  [M.Fsub, f.fsub],
-  [M.Fsubp, f.fsubp],
-  [M.Fisub, f.fisub],
-  [M.Fsubr, f.fsubr],
-  [M.Fsubrp, f.fsubrp],
-  [M.Fmul, f.fmul],
-  [M.Fmulp, f.fmulp],
-  [M.Fimul, f.fimul],
-  [M.Fdiv, f.fdiv],
-  [M.Fdivp, f.fdivp],
-  [M.Fidiv, f.fidiv],
-  [M.Fdivr, f.fdivr],
-  [M.Fdivrp, f.fdivrp],
-  ...same([M.Fcom, M.Fucom], k.fcom),
-  ...same([M.Fcomp, M.Fucomp], k.fcomp),
-  ...same([M.Fcompp, M.Fucompp], k.fcompp),
-  [M.Ficom, k.ficom],
-  [M.Ficomp, k.ficomp],
-  [M.Ftst, k.ftst],
-  ...same([M.Fcomi, M.Fucomi], k.fcomi),
-  ...same([M.Fcomip, M.Fucomip], k.fcomip),
-  [M.Fxam, k.fxam],
-  [M.Fsqrt, k.fsqrt],
-  [M.Frndint, k.frndint],
-  [M.F2xm1, k.f2xm1],
-  [M.Fscale, k.fscale],
-  [M.Fsin, k.fsin],
-  [M.Fcos, k.fcos],
-  [M.Fsincos, k.fsincos],
-  [M.Fptan, k.fptan],
-  [M.Fpatan, k.fpatan],
-  [M.Fyl2x, k.fyl2x],
-  [M.Fyl2xp1, k.fyl2xp1],
-  [M.Fxtract, k.fxtract],
-  [M.Fprem, k.fprem],
-  [M.Fprem1, k.fprem1],
-  ...same([M.Fcmovb, M.Fcmove, M.Fcmovbe, M.Fcmovu, M.Fcmovnb, M.Fcmovne, M.Fcmovnbe, M.Fcmovnu], k.fcmov),
-  [M.Ffree, k.ffree],
-  [M.Fincstp, k.fincstp],
-  [M.Fdecstp, k.fdecstp],
-  ...same([M.Fnstenv, M.Fstenv], k.fnstenv),
-  [M.Fldenv, k.fldenv],
-  ...same([M.Fnsave, M.Fsave], k.fnsave),
-  [M.Frstor, k.frstor],
-  ...same([M.Fxsave, M.Fxsave64], fxsave),
-  ...same([M.Fxrstor, M.Fxrstor64], fxrstor),
-  ...same([M.Xsave, M.Xsave64, M.Xsaveopt, M.Xsaveopt64], xsave),
-  ...same([M.Xrstor, M.Xrstor64], xrstor),
-];
-
 function same(mnemonics: number[], exec: Exec): [number, Exec][] {
   return mnemonics.map((mnemonic) => [mnemonic, exec]);
 }
@@ -292,5 +220,5 @@ export const HANDLERS: ReadonlyMap<number, Exec> = new Map([
   ...CONTROL,
   ...SYSTEM,
   ...VECTOR_HANDLERS,
-  ...X87,
+  ...X87_HANDLERS,
 ]);

@@ -3,6 +3,7 @@ import { type Insn, K_IMM } from '../../insn/insn.ts';
 import type { Processor } from '../../processor.ts';
 import { UNSUPPORTED, VECTOR_GP, VECTOR_UD } from '../../processor-port.ts';
 import {
+  AC,
   AF,
   CF,
   CR4_OSXSAVE,
@@ -204,4 +205,22 @@ export function vmmcall(m: Processor): number {
 /** MONITOR and MWAIT: KVM does nothing for them (kvm_emulate_monitor_mwait()). */
 export function monitor(m: Processor): number {
   return m.regs.cpl === 0 ? 0 : m.raise(VECTOR_UD, -1);
+}
+
+/** RDPMC: the recorded processor has no counters to give (kvm_emulate_rdpmc()). */
+export function rdpmc(m: Processor): number {
+  return m.raise(VECTOR_GP, 0);
+}
+
+/** CLAC and STAC: a flag that only SMAP looks at, which is not there to be turned on. */
+export function clac(m: Processor): number {
+  if (m.regs.cpl !== 0) return m.raise(VECTOR_UD, -1);
+  m.otherFlags &= ~AC;
+  return 0;
+}
+
+export function stac(m: Processor): number {
+  if (m.regs.cpl !== 0) return m.raise(VECTOR_UD, -1);
+  m.otherFlags |= AC;
+  return 0;
 }

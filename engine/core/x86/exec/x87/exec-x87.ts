@@ -198,3 +198,5 @@ export const fdivp = arithmetic(over, true, false);
 export const fidiv = arithmetic(over, false, true);
 export const fdivr = arithmetic(overReversed, false, false);
 export const fdivrp = arithmetic(overReversed, true, false);
+export const fisubr = arithmetic(minusReversed, false, true);
+export const fidivr = arithmetic(overReversed, false, true);
