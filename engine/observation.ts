@@ -64,6 +64,15 @@ export interface Life {
 /** Steps of work the kernel did, by name; the names are those of `engine/steps.ts`. */
 export type StepCounts = Readonly<Record<string, number>>;
 
+/** Instructions that a real kernel was seen to execute, by KVM_RUN: entry to exit, the guest's own included. */
+export interface MeasuredInstructions {
+  /** Calls of KVM_RUN that were counted. */
+  readonly runs: number;
+  readonly total: number;
+  /** Of one KVM_RUN; warm ones repeat exactly, cold ones do not. */
+  readonly median: number;
+}
+
 /**
  * What a machine saw since its vCPU was set up. Plain data; taking it changes nothing. An engine leaves out what it
  * cannot observe (`Machine.observes` says what that is): absent is not 0.
@@ -80,7 +89,7 @@ export interface Observation {
   /** Guest instructions that KVM's emulator did. */
   readonly emulated?: number;
   /** Instructions a real kernel executed in KVM_RUN, counted and not predicted. */
-  readonly kernelInstructions?: number;
+  readonly kernelInstructions?: MeasuredInstructions;
   /** The facts of the last page fault, as `describeFacts()` prints them; '' where it was handled without a look at any. */
   readonly lastFault?: string;
   /** FNV-1a 64 over the event stream, the registers and all memory, 16 hex digits. */

@@ -25,6 +25,8 @@ export interface Strategy extends VmmPlan {
   readonly source: string;
   /** Patches in order, onto the base. */
   readonly series: readonly Patch[];
+  /** Whose claims it is held against, where that is not its own name: a strategy on a real kernel that has its series. */
+  readonly claimed?: string;
   /** Of a strategy that `withPatches()` made. */
   readonly cross?: Cross;
 }

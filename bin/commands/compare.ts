@@ -6,6 +6,7 @@ import { defineCommand } from '../command.ts';
 import type { ExitCode, Io } from '../io.ts';
 import { openFolder, openOutput } from '../output/output.ts';
 import { FORMATS, render } from '../output/render.ts';
+import { KERNEL_OPTIONS, kernelWords } from '../run/kernel-words.ts';
 import { planOf, RUN_OPTIONS } from '../run/plan.ts';
 import { makeReady } from '../run/run-comparison.ts';
 import { tryThread } from '../run/try-thread.ts';
@@ -18,6 +19,7 @@ export const compare = defineCommand({
   says: 'Run scenarios under strategies and compare what became of the VM (the default)',
   options: {
     ...RUN_OPTIONS,
+    ...KERNEL_OPTIONS,
     format: { choices: FORMATS, default: 'table', requiresArg: true, describe: 'How to print the result' },
     out: { type: 'string', requiresArg: true, describe: 'Write it to this file instead' },
     report: {
@@ -34,18 +36,23 @@ export const compare = defineCommand({
   examples: [
     ['$0 --scenario rom-write', 'what a store to a ROM comes to, under every strategy'],
     ['$0 --scenario rom-read-cold --with judge-vma-by-access', 'with one patch more'],
+    ['$0 --kernel a=bzImage-a --kernel b=bzImage-b --scenario rom-write', 'on kernels that you bring'],
     ['$0 --strategy ./mine.mjs', 'your own strategy in all scenarios'],
   ],
   async run(args, io) {
     // Everything that can be wrong is found before the first guest starts.
     const plan = await planOf(args, !args['no-timing'], io);
-    const ready = await makeReady(plan, io);
+    const kernels = kernelWords(args.kernel, args.engine, io.cwd);
+    const ready =
+      kernels.length === 0
+        ? await makeReady(plan, io)
+        : await (await import('../run/run-on-kernels.ts')).readyKernels(plan, kernels, io);
     const file = args.out === undefined ? undefined : await openOutput('--out', args.out, io.cwd);
     const folder =
       args.report === undefined ? undefined : await openFolder('--report', args.report, io.cwd, REPORT_FILES);
     const comparison = await ready.run();
     // The claims of the thread belong to the whole picture, so a part of it does without them.
-    const whole = !args.scenario && !args.strategy && !io.signal.aborted;
+    const whole = !args.scenario && !args.strategy && kernels.length === 0 && !io.signal.aborted;
     const thread =
       whole && (folder || args.format === 'html') ? (await tryThread(args.seed, io)).results : undefined;
     const page = thread ? { thread } : {};

@@ -50,7 +50,7 @@ const ROOMS: readonly Room[] = [
     path: 'engine/core/batch/',
     may: ['engine/'],
     pure: true,
-    only: ['bin/bench/', 'bin/gate/', 'bin/commands/gate.ts'],
+    only: ['bin/bench/', 'bin/gate/', 'bin/commands/speed/gate.ts'],
   },
   { path: 'engine/core/host/', may: [...WORDS, 'engine/core/vm.ts', 'engine/core/host/'], pure: true },
   { path: 'engine/core/x86/', may: [...WORDS, 'engine/core/x86/', 'iced-x86'], pure: true },
@@ -63,7 +63,7 @@ const ROOMS: readonly Room[] = [
   // Real kernels: processes, pipes and files are what it is about. Loaded only when asked for.
   {
     path: 'engine/kernel/',
-    may: [...WORDS, 'engine/kernel/', 'node:', 'iced-x86'],
+    may: [...WORDS, 'engine/kernel/', 'node:', 'iced-x86', 'd3-array'],
     pure: false,
   },
   { path: 'engine/vmm/', may: [...WORDS, 'engine/vmm/', 'iced-x86'], pure: true },

@@ -86,6 +86,7 @@ const run = z.looseObject({
   steps: z.record(z.string(), count).optional(),
   stepsPerOperation: count.optional(),
   cost: cost.optional(),
+  measured: z.looseObject({ runs: count, total: count, median: count }).optional(),
   timing: timing.optional(),
   predictions: z.array(
     z.looseObject({ quantity: z.string(), formula: z.string(), predicted: z.number(), measured: z.number() }),
@@ -117,6 +118,10 @@ const comparison = z.looseObject({
   runs: z.preprocess(withNewWords, z.array(run)),
   conformance: z.record(z.string(), z.looseObject({ cases: count, agree: count })).optional(),
   interrupted: z.boolean().optional(),
+  kernels: z
+    .array(z.looseObject({ name: z.string(), engine: z.enum(ENGINES), version: z.string() }))
+    .optional(),
+  leftOut: z.array(z.string()).optional(),
 });
 
 /** Counts by a word each, of a list that grows. */

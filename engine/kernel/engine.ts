@@ -48,7 +48,7 @@ class Machines {
 
   create(session: Session, budget: number): Machine {
     const min = session.counts ? PATIENCE_MIN : PATIENCE_REAL_MIN;
-    const patience = Math.min(PATIENCE_MAX, Math.max(min, budget / 1000));
+    const patience = Math.min(PATIENCE_MAX, Math.max(min, Math.round(budget / 1000)));
     const machine = new KernelMachine(session, patience, this.#last?.release);
     this.#last = machine;
     return machine;

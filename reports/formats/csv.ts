@@ -47,6 +47,13 @@ function facts(r: Run): Fact[] {
     ...each('steps', 'steps', r.steps),
     ...(hasOperations(r) ? seen('steps_per_op', 'steps/operation', r.stepsPerOperation) : []),
     ...costFacts(r),
+    ...(r.measured === undefined
+      ? []
+      : [
+          ['measured.total', 'kernel instructions', r.measured.total] satisfies Fact,
+          ['measured.median', 'kernel instructions/KVM_RUN', r.measured.median] satisfies Fact,
+          ['measured.runs', 'KVM_RUN', r.measured.runs] satisfies Fact,
+        ]),
     ...timingFacts(r),
     ...r.predictions.flatMap((p): Fact[] => [
       [`predicted.${p.quantity}`, 'count', p.predicted],

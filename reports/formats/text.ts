@@ -54,6 +54,8 @@ function paints(color: boolean): Paint {
     unsupported: pc.yellow,
     'timed-out': pc.yellow,
     'out-of-memory': pc.yellow,
+    'kernel-panic': pc.red,
+    hung: pc.red,
     refused: pc.yellow,
     corrupt: pc.yellow,
   };
@@ -197,6 +199,9 @@ function runColumns(runs: readonly Run[], paint: Paint): Column[] {
           ),
         ]
       : []),
+    ...(runs.some((r) => r.measured)
+      ? [number('insns seen', 'KVM_RUN', (r) => (r.measured ? count(r.measured.median) : '–'))]
+      : []),
     ...(runs.some((r) => r.timing) ? timingColumns(number) : []),
   ];
 }
@@ -212,6 +217,10 @@ function timingColumns(number: (head: string, group: string, of: (r: Run) => str
   ];
 }
 
+/** What the measured column is. */
+const MEASURED_NOTE =
+  'insns seen: instructions of the real kernel from entering KVM_RUN to leaving it, the median of all; the agent and the guest itself are in them.';
+
 /** What a reader must know about the cost columns before quoting them. */
 function notes(c: Comparison, runs: readonly Run[], width: number, paint: Paint): string[] {
   const said: string[] = [];
@@ -220,6 +229,7 @@ function notes(c: Comparison, runs: readonly Run[], width: number, paint: Paint)
     const but = without.length === 0 ? '' : `, without ${list(without)}, for which it has no price`;
     said.push(`${costHead(runs)}: predicted, profile ${c.profile ?? 'unnamed'}${but}.`);
   }
+  if (runs.some((r) => r.measured)) said.push(MEASURED_NOTE);
   if (runs.some((r) => r.timing)) said.push('ns here: this machine running the emulated core; of no other.');
   const dashes = notObserved(runs);
   if (dashes !== undefined) said.push(dashes);
@@ -267,6 +277,10 @@ function closing(c: Comparison, width: number, paint: Paint): string[] {
   const partly = c.interrupted ? ` Interrupted: ${count(summary.ran)} of ${count(summary.cells)} cells.` : '';
   const one = c.runs.length === 1 ? c.runs[0]?.digest : undefined;
   return [
+    ...(c.leftOut ?? []).flatMap((text) => wrap(`Left out: ${text}.`, width, '    ')),
+    ...(c.kernels ?? [])
+      .flatMap((k) => wrap(`Kernel ${k.name}: ${k.version}.`, width, '    '))
+      .map(paint.dim),
     ...wrap(claimsSentence(summary) + partly, width),
     ...wrap(
       `digest ${one ?? comparisonDigest(c)} · seed ${c.seed} · paging ${c.paging} · faultline ${c.version}`,

@@ -35,6 +35,7 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
   const faults = FAULT_KINDS.filter((k) => runs.some((r) => (r.faults?.[k] ?? 0) > 0));
   const slots = runs.some((r) => r.slotOps > 0);
   const cost = runs.some((r) => r.cost !== undefined);
+  const measured = runs.some((r) => r.measured !== undefined);
   const heads: Head[] = [
     { text: 'strategy' },
     { text: 'fate' },
@@ -46,6 +47,7 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
     { text: 'operations', n: true },
     { text: 'steps/op', n: true },
     ...(cost ? [{ text: 'kernel insns/op, predicted', n: true }] : []),
+    ...(measured ? [{ text: 'kernel insns/KVM_RUN, measured', n: true }] : []),
   ];
   const forms: string[] = [];
   const row = (r: Run): Markup =>
@@ -59,6 +61,7 @@ function scenarioCounts(page: Page, s: ScenarioInfo): Markup {
         tdNumber(count(r.operations)),
         tdNumber(stepsPerOperation(r)),
         ...(cost ? [tdNumber(r.cost && hasOperations(r) ? perOperation(r.cost.perOperation) : '–')] : []),
+        ...(measured ? [tdNumber(countOrDash(r.measured?.median))] : []),
       ],
     )}</tr>`;
   return html`<div id="${page.scenarioId(s.name)}" data-box><h3>${s.name}</h3>

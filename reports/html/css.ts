@@ -45,7 +45,7 @@ th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid var
 th[aria-sort] button::after{content:"\\a0↕";opacity:.35}th[aria-sort=ascending] button::after{content:"\\a0↑";opacity:1}th[aria-sort=descending] button::after{content:"\\a0↓";opacity:1}
 .fate{white-space:nowrap}.i{width:.95em;height:.95em;vertical-align:-.12em;fill:none;stroke:currentColor;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
 .t-ok{--b:var(--ok);--c:var(--okf)}.t-efault,.t-internal-error,.t-shutdown{--b:var(--bad);--c:var(--badf)}
-.t-livelock,.t-corrupt{--b:var(--odd);--c:var(--oddf)}.t-refused,.t-gave-up,.t-unsupported,.t-timed-out,.t-out-of-memory{--b:var(--mid);--c:var(--midf)}
+.t-livelock,.t-corrupt{--b:var(--odd);--c:var(--oddf)}.t-refused,.t-gave-up,.t-unsupported,.t-kernel-panic,.t-hung,.t-timed-out,.t-out-of-memory{--b:var(--mid);--c:var(--midf)}
 .tag{background:var(--b);color:var(--c);border-radius:4px;padding:.05rem .4rem;white-space:nowrap;font-weight:600;font-size:.92em}
 .matrix th,.matrix td{border:1px solid var(--bg);padding:0}
 .matrix thead th{padding:.25rem;max-width:84px;font-size:.76rem;line-height:1.2;overflow:hidden;border-bottom:0}

@@ -54,6 +54,8 @@ const ICONS: Readonly<Record<Fate, string>> = {
   refused: 'M8 1.5a6.5 6.5 0 1 0 .1 0zM4 8h8',
   'timed-out': 'M4 2h8M4 14h8M5 2l6 12M11 2L5 14',
   'out-of-memory': 'M3 3h10v10H3zM3 6.5h10M3 10h10',
+  'kernel-panic': 'M4 4h8v6H9v3H7v-3H4zM6 6.5v.5M10 6.5v.5',
+  hung: 'M4 2h8L4 14h8z',
   corrupt: 'M3 6h10M3 10h10M11 2L5 14',
 };
 

@@ -45,6 +45,20 @@ export const FATE_WORDS: Readonly<Record<Fate, FateWords>> = {
     crash: false,
     says: 'still running when a bound was reached',
   },
+  'kernel-panic': {
+    icon: '☠',
+    word: 'kernel panic',
+    code: 'PAN',
+    crash: true,
+    says: 'the kernel under test died',
+  },
+  hung: {
+    icon: '⧗',
+    word: 'hung',
+    code: 'HNG',
+    crash: true,
+    says: 'the kernel under test did not come back',
+  },
   unsupported: {
     icon: '?',
     word: 'unsupported',

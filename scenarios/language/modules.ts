@@ -54,7 +54,7 @@ const strategy = strict({
     emptyBus: z.enum(['ones', 'zeros', 'kept']).optional(),
     flash: z.enum(FLASH_MODELS).optional(),
   } satisfies Shape<Answers>).optional(),
-} satisfies Shape<Omit<Strategy, 'cross'>>);
+} satisfies Shape<Omit<Strategy, 'cross' | 'claimed'>>);
 
 const region = strict({
   kind: z.enum(['rom', 'ram', 'hole', 'device']),

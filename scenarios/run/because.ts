@@ -1,5 +1,6 @@
 /** Why a run ended as it did: one sentence in plain words, with the mail or kernel function behind it. */
 import { KVM_MEM_READONLY, PROT_WRITE } from '../../engine/abi.ts';
+import { EXITS, exitKindsIn } from '../../engine/exits.ts';
 import {
   F_COLD,
   F_SLOT,
@@ -10,7 +11,7 @@ import {
   F_WRITE,
   factsOf,
 } from '../../engine/facts.ts';
-import type { Paging } from '../../engine/machine.ts';
+import type { EngineName, Paging } from '../../engine/machine.ts';
 import type { StepCounts } from '../../engine/observation.ts';
 import {
   applySeries,
@@ -27,8 +28,19 @@ import type { Decoded } from '../../engine/vmm/instruction.ts';
 import type { Strategy } from '../../strategies/strategy.ts';
 import type { Run } from './comparison.ts';
 
+/** On a real kernel: what was seen from outside, and no word about why, which only the kernel knows. */
+function becauseSeen({ fate, detail, exits }: Seen): string {
+  const memory = exitKindsIn('memory').filter((kind) => exits[kind] > 0);
+  const counted = memory.map((kind) => `${exits[kind].toLocaleString('en-US')} × ${EXITS[kind].name}`);
+  const met =
+    counted.length === 0 ? 'No access left the guest' : `Accesses left the guest as ${counted.join(' and ')}`;
+  if (fate === 'ok') return `${met} (seen on a real kernel).`;
+  return `${met}; ${detail} (seen on a real kernel).`;
+}
+
 /** What the sentence is made from: a strategy's rules and what was seen of one run. */
 export interface Seen {
+  readonly engine: EngineName;
   readonly strategy: Strategy;
   readonly paging: Paging;
   readonly fate: Run['fate'];
@@ -53,6 +65,7 @@ const MANY = 200;
 
 /** One sentence, ending in its source. */
 export function because(seen: Seen): string {
+  if (seen.engine !== 'core') return becauseSeen(seen);
   if (seen.tablesInRom && seen.fate !== 'ok' && seen.fate !== 'corrupt') return becauseOfTables(seen);
   switch (seen.fate) {
     case 'ok':
@@ -66,6 +79,8 @@ export function because(seen: Seen): string {
     case 'gave-up':
     case 'timed-out':
     case 'out-of-memory':
+    case 'kernel-panic':
+    case 'hung':
       return `${seen.detail}: whether it would have ended is not known.`;
     case 'unsupported':
       return 'Faultline does not know this instruction: nothing follows from this run about guest, kernel or strategy.';

@@ -4,7 +4,7 @@
  */
 import type { ExitKind } from '../../engine/exits.ts';
 import type { EngineName, Paging } from '../../engine/machine.ts';
-import type { FaultKind, Life, StepCounts } from '../../engine/observation.ts';
+import type { FaultKind, Life, MeasuredInstructions, StepCounts } from '../../engine/observation.ts';
 import type { Decision } from '../../engine/policy.ts';
 import type { Cross } from '../../strategies/strategy.ts';
 
@@ -35,6 +35,10 @@ export const FATES = [
   'timed-out',
   /** The run was ended from outside for the memory it took. */
   'out-of-memory',
+  /** A real kernel under test died of the guest, or of something else meanwhile: a finding about that kernel. */
+  'kernel-panic',
+  /** A real kernel under test did not come back. */
+  'hung',
 ] as const;
 export type Fate = (typeof FATES)[number];
 
@@ -161,6 +165,8 @@ export interface Run {
   /** Steps of work per operation, exact. */
   readonly stepsPerOperation?: number;
   readonly cost?: Cost;
+  /** Instructions a real kernel was seen to execute, where the engine counts them. */
+  readonly measured?: MeasuredInstructions;
   readonly timing?: Timing;
   readonly predictions: readonly Prediction[];
   readonly claims: readonly ClaimResult[];
@@ -190,6 +196,18 @@ export interface Comparison {
   readonly conformance?: Readonly<Record<string, { readonly cases: number; readonly agree: number }>>;
   /** True when the invocation was interrupted: `runs` holds what was finished. */
   readonly interrupted?: boolean;
+  /** The real kernels that runs were made on, by the name that their strategies carry (`readonly-memslot@base`). */
+  readonly kernels?: readonly KernelInfo[];
+  /** What was asked for and cannot be shown, with the reason. */
+  readonly leftOut?: readonly string[];
+}
+
+/** A real kernel that runs were made on. */
+export interface KernelInfo {
+  readonly name: string;
+  readonly engine: EngineName;
+  /** `/proc/version`, and what it was booted with. */
+  readonly version: string;
 }
 
 /** The run of a scenario under a strategy, if it is there. */

@@ -1,6 +1,12 @@
 /** One run: a scenario under a strategy on a fresh machine, judged and put into a `Run`. */
 import { toHex } from '../../engine/hex.ts';
-import type { Machine, Paging, VcpuRegs } from '../../engine/machine.ts';
+import {
+  type EngineName,
+  type Machine,
+  MachineLost,
+  type Paging,
+  type VcpuRegs,
+} from '../../engine/machine.ts';
 import { FAULT_KINDS, type StepCounts } from '../../engine/observation.ts';
 import type { PlannedVmm } from '../../engine/vmm/answers.ts';
 import type { Place, Region } from '../../engine/vmm/place.ts';
@@ -16,6 +22,7 @@ import type { Expected, Scenario } from '../language/scenario.ts';
 import { because } from './because.ts';
 import { type Fate, NOT_OBSERVABLE, type RomWrite, type Run } from './comparison.ts';
 import { driveLooking, type Ending } from './drive.ts';
+import { emptyRun } from './empty-run.ts';
 
 /** Faults whose life is kept. */
 const LIFE_MAX = 8;
@@ -81,6 +88,21 @@ export async function runProgram(
   machine: Machine,
   stop: () => Promise<boolean>,
 ): Promise<Run | undefined> {
+  try {
+    return await runToEnd(program, strategy, paging, machine, stop);
+  } catch (error) {
+    if (error instanceof MachineLost) return lostRun(program, strategy, paging, machine.engine, error);
+    throw error;
+  }
+}
+
+async function runToEnd(
+  program: Program,
+  strategy: Strategy,
+  paging: Paging,
+  machine: Machine,
+  stop: () => Promise<boolean>,
+): Promise<Run | undefined> {
   const { scenario, params } = program;
   const vmm = bootProgram(program, strategy, machine);
   const booted = machine.observe().steps;
@@ -96,8 +118,9 @@ export async function runProgram(
   const observed = { ...faultCounts(observation.faults), ...vmm.notes, ...scenario.observe?.(vmm, regs) };
   const finding = scenario.finding?.(observed);
   // A run that Faultline itself could not follow bears nobody out.
+  const claimed = strategy.claimed ?? strategy.name;
   const rows = fate === 'unsupported' ? {} : (scenario.claims?.({ params, paging }) ?? {});
-  const row = Object.hasOwn(rows, strategy.name) ? rows[strategy.name] : undefined;
+  const row = Object.hasOwn(rows, claimed) ? rows[claimed] : undefined;
   const steps = stepsSince(observation.steps, booted);
   const told = machine.observes.has('life') ? machine.life(LIFE_MAX) : undefined;
   return {
@@ -109,6 +132,7 @@ export async function runProgram(
     detail: detailOf(program, detail, fate, operations),
     ...(finding === undefined ? {} : { finding }),
     because: because({
+      engine: machine.engine,
       strategy,
       paging,
       fate,
@@ -129,11 +153,26 @@ export async function runProgram(
     ...present('stepsPerOperation', steps && (operations === 0 ? 0 : totalOf(steps) / operations)),
     predictions: row === undefined ? [] : predictionsOf(row, measured, observed),
     claims: row === undefined ? [] : checkClaims(row, measured, observed),
+    ...present('measured', observation.kernelInstructions),
     ...present('life', told),
     romWrites: [...ending.romWrites, ...landed].slice(0, LANDED_MAX),
     ...present('digest', observation.digest),
   };
 }
+
+/** The kernel under test was lost: that is what is known of the run. */
+const lostRun = (
+  { scenario }: Program,
+  strategy: Strategy,
+  paging: Paging,
+  engine: EngineName,
+  { fate, message }: MachineLost,
+): Run => ({
+  ...emptyRun({ scenario: scenario.name, strategy: strategy.name, paging, engine }),
+  fate,
+  detail: message,
+  because: `The kernel under test did not live through it: ${message}.`,
+});
 
 /** Steps of the run alone: setting the memory up is no part of it. */
 const stepsSince = (now: StepCounts | undefined, before: StepCounts | undefined): StepCounts | undefined =>

@@ -1,6 +1,6 @@
 /** A run that did not come to an end within its limits: all that is known of it is that. */
-import { EXIT_KINDS } from '../../engine/exits.ts';
 import type { Run } from './comparison.ts';
+import { emptyRun } from './empty-run.ts';
 import type { Frame } from './runner.ts';
 
 /** Why it did not: the deadline, or the limit of memory. */
@@ -19,19 +19,14 @@ export function unfinishedRun(
       ? `it was ended after ${limit} s (--timeout)`
       : `it was ended for taking more than ${limit} MiB of memory (--memory)`;
   return {
-    scenario: frame.scenarios[scenario]?.name ?? '',
-    strategy: frame.strategies[strategy]?.name ?? '',
-    paging: frame.paging,
-    engine: 'core',
+    ...emptyRun({
+      scenario: frame.scenarios[scenario]?.name ?? '',
+      strategy: frame.strategies[strategy]?.name ?? '',
+      paging: frame.paging,
+      engine: 'core',
+    }),
     fate,
     detail,
     because: `It did not come to an end: ${detail}.`,
-    exits: Object.fromEntries(EXIT_KINDS.map((kind) => [kind, 0])) as Run['exits'],
-    slotOps: 0,
-    romIntact: true,
-    operations: 0,
-    predictions: [],
-    claims: [],
-    romWrites: [],
   };
 }

@@ -1,4 +1,5 @@
 /** A Machine over a real kernel: every call is the system call it stands for, made by the agent. */
+import { median } from 'd3-array';
 import { type MemoryRegion, PAGE_SIZE } from '../../abi.ts';
 import { newExitRecord } from '../../exits.ts';
 import type {
@@ -212,7 +213,9 @@ export class KernelMachine implements Machine {
   }
 
   observe(): Observation {
-    return this.#session.counts ? { kernelInstructions: this.runs.reduce((sum, n) => sum + n, 0) } : {};
+    if (!this.#session.counts) return {};
+    const total = this.runs.reduce((sum, n) => sum + n, 0);
+    return { kernelInstructions: { runs: this.runs.length, total, median: median(this.runs) ?? 0 } };
   }
 
   life(): readonly Life[] {

@@ -1,10 +1,10 @@
 /** `compare bench`: what the hot loops of the fault path take on this machine, alone or against the C port. */
-import type { CReport } from '../bench/formats.ts';
-import { defineCommand } from '../command.ts';
-import { byName } from '../input/mistyped.ts';
-import { type ExitCode, type Io, UsageError } from '../io.ts';
-import { openOutput } from '../output/output.ts';
-import { createProgress } from '../output/progress.ts';
+import type { CReport } from '../../bench/formats.ts';
+import { defineCommand } from '../../command.ts';
+import { byName } from '../../input/mistyped.ts';
+import { type ExitCode, type Io, UsageError } from '../../io.ts';
+import { openOutput } from '../../output/output.ts';
+import { createProgress } from '../../output/progress.ts';
 
 const FORMATS = ['table', 'json', 'github-action-benchmark', 'bmf', 'gobench'] as const;
 const SMOKE = { ms: 2, samples: 2 };
@@ -34,7 +34,7 @@ export const bench = defineCommand({
   ],
   async run(args, io) {
     const file = args.out === undefined ? undefined : await openOutput('--out', args.out, io.cwd);
-    const { STRATEGIES } = await import('../../strategies/index.ts');
+    const { STRATEGIES } = await import('../../../strategies/index.ts');
     const strategies = args.strategy?.map((n) => byName(n, STRATEGIES, 'strategy')) ?? STRATEGIES;
     const print = async (text: string): Promise<void> => (file ? file.write(text) : io.out(text));
     if (args.against === 'c') {
@@ -52,8 +52,8 @@ export const bench = defineCommand({
       );
     }
     const [{ timeLoops }, formats] = await Promise.all([
-      import('../bench/time-loops.ts'),
-      import('../bench/formats.ts'),
+      import('../../bench/time-loops.ts'),
+      import('../../bench/formats.ts'),
     ]);
     const line = createProgress(io);
     const report = await timeLoops(strategies, args.smoke ? SMOKE : FULL, io.signal, (done, total, name) =>
@@ -85,9 +85,9 @@ async function againstC(
   io: Io,
 ): Promise<ExitCode> {
   const [{ buildAddon }, processes, { againstCTable }] = await Promise.all([
-    import('../bench/addon.ts'),
-    import('../bench/processes.ts'),
-    import('../bench/formats.ts'),
+    import('../../bench/addon.ts'),
+    import('../../bench/processes.ts'),
+    import('../../bench/formats.ts'),
   ]);
   const addon = await buildAddon();
   const reason =

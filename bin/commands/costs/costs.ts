@@ -1,5 +1,5 @@
 /** `compare costs`: what probes took on real kernels against what the cost model says. */
-import { defineCommand } from '../command.ts';
+import { defineCommand } from '../../command.ts';
 
 /** The `costs` command. */
 export const costs = defineCommand({
@@ -18,13 +18,13 @@ export const costs = defineCommand({
     ['$0 costs --profile mine.json', 'by other prices'],
   ],
   async run(args, io) {
-    const { probeFile, readProfile } = await import('../input/costs-input.ts');
+    const { probeFile, readProfile } = await import('../../input/costs-input.ts');
     const profile = await readProfile(args.profile, io.cwd);
     const probed = await probeFile(args.file, args.kernel, io.cwd);
     const [{ errorsOf, residualsOf }, { predictUnmeasured }, { costsJson, costsText }] = await Promise.all([
-      import('../../scenarios/costs/calibrate.ts'),
-      import('../../scenarios/costs/costs-file.ts'),
-      import('../../reports/findings/costs-text.ts'),
+      import('../../../scenarios/costs/calibrate.ts'),
+      import('../../../scenarios/costs/costs-file.ts'),
+      import('../../../reports/findings/costs-text.ts'),
     ]);
     const residuals = residualsOf(profile, probed.measurements);
     const unmeasured = predictUnmeasured(profile, probed);

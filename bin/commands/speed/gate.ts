@@ -1,13 +1,13 @@
 /** `compare gate`: this build against a baseline, from fates that must not flip to nanoseconds that may not grow. */
 import { resolve } from 'node:path';
-import type { Baseline, GateResult, GateRow } from '../../reports/gate/model.ts';
-import type { Thresholds } from '../../reports/gate/thresholds.ts';
-import type { Scenario } from '../../scenarios/index.ts';
-import { defineCommand } from '../command.ts';
-import { byName } from '../input/mistyped.ts';
-import { type ExitCode, firstLine, type Io, UsageError } from '../io.ts';
-import { type OutputFile, openOutput } from '../output/output.ts';
-import { createProgress } from '../output/progress.ts';
+import type { Baseline, GateResult, GateRow } from '../../../reports/gate/model.ts';
+import type { Thresholds } from '../../../reports/gate/thresholds.ts';
+import type { Scenario } from '../../../scenarios/index.ts';
+import { defineCommand } from '../../command.ts';
+import { byName } from '../../input/mistyped.ts';
+import { type ExitCode, firstLine, type Io, UsageError } from '../../io.ts';
+import { type OutputFile, openOutput } from '../../output/output.ts';
+import { createProgress } from '../../output/progress.ts';
 
 const FORMATS = ['text', 'json', 'md', 'junit', 'github'] as const;
 /** The strategy whose loops tiers 2 and 3 measure: the flagged slot. */
@@ -64,14 +64,14 @@ export const gate = defineCommand({
   async run(args, io) {
     const strategy = byName(
       args.strategy,
-      (await import('../../strategies/index.ts')).STRATEGIES,
+      (await import('../../../strategies/index.ts')).STRATEGIES,
       'strategy',
     );
     const limits = await readThresholds(args.thresholds, io);
     if (!(args.ms > 0 && args.ms <= 10_000)) throw new UsageError(`--ms ${args.ms}: needs 1 to 10000`);
     if (!(Number.isSafeInteger(args.aa) && args.aa >= 0))
       throw new UsageError(`--aa ${args.aa}: needs a whole number`);
-    const { SCENARIOS } = await import('../../scenarios/index.ts');
+    const { SCENARIOS } = await import('../../../scenarios/index.ts');
     const scenarios = args.scenario?.map((n) => byName(n, SCENARIOS, 'scenario')) ?? SCENARIOS;
     const measured = { limits, ms: args.ms, strategy, scenarios };
     if (args['self-test']) return runSelfTest({ ...args, ...measured }, io);
@@ -91,8 +91,8 @@ async function print(
   io: Io,
 ): Promise<ExitCode> {
   const [render, { gateExit }] = await Promise.all([
-    import('../../reports/gate/gate-text.ts'),
-    import('../../reports/gate/judge.ts'),
+    import('../../../reports/gate/gate-text.ts'),
+    import('../../../reports/gate/judge.ts'),
   ]);
   const as = {
     text: render.gateText,
@@ -108,7 +108,7 @@ async function print(
 }
 
 async function readResult(path: string, io: Io): Promise<GateResult> {
-  const { parseResult } = await import('../../reports/gate/model.ts');
+  const { parseResult } = await import('../../../reports/gate/model.ts');
   const value = await readJson('--result', path, io);
   return parsed('--result', path, () => parseResult(value));
 }
@@ -132,7 +132,7 @@ async function readJson(option: string, path: string, io: Io): Promise<unknown> 
 
 /** A usage error with the file's name where its content is refused. */
 async function parsed<T>(option: string, path: string, parse: () => T): Promise<T> {
-  const { GateInputError } = await import('../../reports/gate/model.ts');
+  const { GateInputError } = await import('../../../reports/gate/model.ts');
   try {
     return parse();
   } catch (error) {
@@ -142,15 +142,15 @@ async function parsed<T>(option: string, path: string, parse: () => T): Promise<
 }
 
 async function readThresholds(path: string | undefined, io: Io): Promise<Thresholds> {
-  const { DEFAULTS, parseThresholds } = await import('../../reports/gate/thresholds.ts');
+  const { DEFAULTS, parseThresholds } = await import('../../../reports/gate/thresholds.ts');
   if (path === undefined) return DEFAULTS;
-  const { OPS } = await import('../../engine/core/batch/loops.ts');
+  const { OPS } = await import('../../../engine/core/batch/loops.ts');
   const value = await readJson('--thresholds', path, io);
   return parsed('--thresholds', path, () => parseThresholds(value, OPS));
 }
 
 async function readBaseline(path: string, io: Io): Promise<Baseline> {
-  const { parseBaseline } = await import('../../reports/gate/model.ts');
+  const { parseBaseline } = await import('../../../reports/gate/model.ts');
   const value = await readJson('--baseline', path, io);
   return parsed('--baseline', path, () => parseBaseline(value));
 }
@@ -158,7 +158,7 @@ async function readBaseline(path: string, io: Io): Promise<Baseline> {
 /** Instructions of the counted loops; refused where they cannot be counted, for a skipped tier is an open gate. */
 async function countInstructions(o: Measured, io: Io): Promise<NonNullable<Baseline['instructions']>> {
   const { COUNTED, entryOf, instructionsPerAccess, whyNoInstructions } = await import(
-    '../gate/instructions.ts'
+    '../../gate/instructions.ts'
   );
   const entry = entryOf();
   const why = await whyNoInstructions(entry);
@@ -176,7 +176,7 @@ async function countInstructions(o: Measured, io: Io): Promise<NonNullable<Basel
 
 async function update(path: string, o: Measured, io: Io): Promise<ExitCode> {
   const file = await openOutput('--baseline', path, io.cwd);
-  const { measureBaseline } = await import('../gate/baseline.ts');
+  const { measureBaseline } = await import('../../gate/baseline.ts');
   const baseline = await measureBaseline(o.scenarios, io);
   if (baseline === undefined) return 130;
   const instructions = o.instructions ? { instructions: await countInstructions(o, io) } : {};
@@ -190,8 +190,8 @@ async function judge(
   o: Measured & { readonly 'baseline-build'?: string | undefined },
   io: Io,
 ): Promise<GateResult | undefined> {
-  const { gateResult, judgeExact, judgeInstructions } = await import('../../reports/gate/judge.ts');
-  const { measureBaseline } = await import('../gate/baseline.ts');
+  const { gateResult, judgeExact, judgeInstructions } = await import('../../../reports/gate/judge.ts');
+  const { measureBaseline } = await import('../../gate/baseline.ts');
   const now = await measureBaseline(o.scenarios, io);
   if (now === undefined) return undefined;
   const rows: GateRow[] = [
@@ -227,8 +227,8 @@ async function judgeBuilds(
   io: Io,
 ): Promise<{ readonly rows: readonly GateRow[]; readonly power: string }> {
   const [{ entryOf }, { timeBuilds, whyNoTimes }] = await Promise.all([
-    import('../gate/instructions.ts'),
-    import('../gate/times.ts'),
+    import('../../gate/instructions.ts'),
+    import('../../gate/times.ts'),
   ]);
   const [before, after] = [{ entry: entryOf(dist) }, { entry: entryOf() }];
   const why = whyNoTimes(before) ?? whyNoTimes(after);
@@ -250,8 +250,8 @@ async function runSelfTest(
   o: Measured & { readonly aa: number; readonly quick: boolean; readonly format: (typeof FORMATS)[number] },
   io: Io,
 ): Promise<ExitCode> {
-  const { selfTest } = await import('../gate/self-test.ts');
-  const { findStrategy } = await import('../../strategies/index.ts');
+  const { selfTest } = await import('../../gate/self-test.ts');
+  const { findStrategy } = await import('../../../strategies/index.ts');
   const strategy = findStrategy(o.strategy.name);
   if (strategy === undefined) throw new UsageError(`--strategy ${o.strategy.name}: there is none`);
   const line = createProgress(io);

@@ -1,6 +1,6 @@
 /** `compare calibrate`: a cost profile fitted to what probes measured on real kernels. */
-import { defineCommand } from '../command.ts';
-import { openOutput } from '../output/output.ts';
+import { defineCommand } from '../../command.ts';
+import { openOutput } from '../../output/output.ts';
 
 /** The profile that comes with the program, which is the fit of the measurements that come along. */
 const SHIPPED = 'linux-6.1-npt';
@@ -30,12 +30,12 @@ export const calibrate = defineCommand({
     ],
   ],
   async run(args, io) {
-    const { fitProfile, probeFile } = await import('../input/costs-input.ts');
+    const { fitProfile, probeFile } = await import('../../input/costs-input.ts');
     const out = args.out === undefined ? undefined : await openOutput('--out', args.out, io.cwd);
     const found = await fitProfile(await probeFile(args.file, args.kernel, io.cwd), args.name);
     if (out) await out.write(`${JSON.stringify(found.profile, null, 2)}\n`);
-    const { calibrationText } = await import('../../reports/findings/costs-text.ts');
-    const { errorsOf } = await import('../../scenarios/costs/calibrate.ts');
+    const { calibrationText } = await import('../../../reports/findings/costs-text.ts');
+    const { errorsOf } = await import('../../../scenarios/costs/calibrate.ts');
     const errors = { fit: errorsOf(found.residuals), leaveOneOut: errorsOf(found.leaveOneOut) };
     io.out(calibrationText(found, errors, io.columns ?? 100));
     return 0;
