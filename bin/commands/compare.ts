@@ -56,6 +56,8 @@ export const compare = defineCommand({
     const thread =
       whole && (folder || args.format === 'html') ? (await tryThread(args.seed, io)).results : undefined;
     const page = thread ? { thread } : {};
+    // An empty comparison is worth less than what is there already.
+    if (comparison.runs.length === 0 && (file || folder)) return verdictCode(comparison, io);
     if (folder) {
       const beside = { json: 'comparison.json', csv: 'comparison.csv' };
       await folder['report.html'].write(await render(comparison, 'html', { ...page, beside }));

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { builtProgram, execute } from './built.ts';
 
 const has = (shell: string): boolean => spawnSync(shell, ['-c', 'true']).status === 0;
+for (const shell of ['bash', 'zsh']) if (!has(shell)) console.log(`completion tests: no ${shell} here`);
 
 let folder: string;
 beforeAll(async () => {
