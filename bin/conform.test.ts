@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { OracleCase } from '../scenarios/conform/conform-case.ts';
+import type { OracleCase } from '../scenarios/conform/case.ts';
 import { loadText } from '../scenarios/data/recordings.ts';
 import { runCli } from './testing.ts';
 

@@ -53,6 +53,12 @@ export interface ExitRecord {
   count: number;
   /** INTERNAL_ERROR: KVM_INTERNAL_ERROR_*. */
   suberror: number;
+  /** INTERNAL_ERROR: how many 64-bit words of `kvm_run.internal.data` are filled. */
+  ndata: number;
+  /** INTERNAL_ERROR of the emulator: bytes of the instruction that were fetched (`insn_size`), 0 if none were… */
+  insnSize: number;
+  /** …and these bytes (`insn_bytes`), usually more than the instruction has. */
+  readonly insnBytes: Uint8Array;
   /** FAULTLINE_EXIT_UNSUPPORTED: the instruction that the engine does not know, in words. */
   unsupported: string;
 }
@@ -70,6 +76,9 @@ export const newExitRecord = (): ExitRecord => ({
   port: 0,
   count: 1,
   suberror: 0,
+  ndata: 0,
+  insnSize: 0,
+  insnBytes: new Uint8Array(15),
   unsupported: '',
 });
 
@@ -137,7 +146,7 @@ export const EXITS = {
   'internal-error': {
     reason: KVM_EXIT_INTERNAL_ERROR,
     name: 'KVM_EXIT_INTERNAL_ERROR',
-    carries: ['suberror'],
+    carries: ['suberror', 'ndata', 'insnSize', 'insnBytes'],
     group: 'end',
     head: 'int. error',
     says: (exit) => `KVM_EXIT_INTERNAL_ERROR, suberror ${exit.suberror}`,

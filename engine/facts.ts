@@ -24,15 +24,17 @@ export const F_PTE_PRESENT = 1 << 6;
 export const F_PTE_WRITE = 1 << 7;
 /** A *read* that faults the page in leaves a writable pte: shared memory without write-notify. */
 export const F_MKWRITE = 1 << 8;
-/** The page's bytes are not in memory: reading them needs I/O. */
+/** The page's bytes are not in memory, and who may not wait for them is sent away: a file's, or swapped-out anonymous ones. */
 export const F_COLD = 1 << 9;
 /** Touching the page gives SIGBUS although the VMA allows it: past the end of the file. */
 export const F_SIGBUS = 1 << 10;
 /** The vCPU can take an asynchronous page fault now (`kvm_can_do_async_pf()` and what precedes it). */
 export const F_APF = 1 << 11;
+/** The VMA is of a driver that maps memory of its own (VM_PFNMAP): get_user_pages() refuses, KVM reads the pte itself. */
+export const F_PFNMAP = 1 << 12;
 
 /** Number of fault words, legal or not: the length of a table indexed by one. */
-export const FACT_WORDS = 1 << 12;
+export const FACT_WORDS = 1 << 13;
 
 /** The facts' names, lowest bit first, as reports print them. */
 export const FACT_NAMES = [
@@ -48,6 +50,7 @@ export const FACT_NAMES = [
   'cold',
   'sigbus',
   'apf',
+  'pfnmap',
 ] as const;
 
 /** The facts of one fault, spelled out for those who write a policy. */
@@ -66,6 +69,7 @@ export interface Facts {
   readonly cold: boolean;
   readonly sigbus: boolean;
   readonly apf: boolean;
+  readonly pfnmap: boolean;
 }
 
 /** Spells a fault word out. Allocates: for tables and explanations, not for the hot path. */
@@ -84,6 +88,7 @@ export function factsOf(word: number): Facts {
     cold: (word & F_COLD) !== 0,
     sigbus: (word & F_SIGBUS) !== 0,
     apf: (word & F_APF) !== 0,
+    pfnmap: (word & F_PFNMAP) !== 0,
   };
 }
 
@@ -101,8 +106,15 @@ export function isLegal(word: number): boolean {
   const any = (bits: number): boolean => (word & bits) !== 0;
   // Without a slot there is no hva, and so nothing to know about the host.
   if (!any(F_SLOT)) return (word & ~(F_WRITE | F_APF)) === 0;
-  const host = F_VM_READ | F_VM_WRITE | F_PTE_PRESENT | F_PTE_WRITE | F_MKWRITE | F_COLD | F_SIGBUS;
+  const host =
+    F_VM_READ | F_VM_WRITE | F_PTE_PRESENT | F_PTE_WRITE | F_MKWRITE | F_COLD | F_SIGBUS | F_PFNMAP;
   if (!any(F_VMA) && any(host)) return false;
+  // A driver maps its memory when the VMA is made, and the ptes have its rights ever after.
+  if (any(F_PFNMAP)) {
+    const pte = any(F_VM_WRITE) ? F_PTE_PRESENT | F_PTE_WRITE : F_PTE_PRESENT;
+    if ((word & (F_PTE_PRESENT | F_PTE_WRITE)) !== pte || any(F_MKWRITE | F_COLD | F_SIGBUS)) return false;
+    return any(F_VM_READ) || !any(F_VM_WRITE);
+  }
   // mmap() knows no write-only memory on x86; a page is mapped at most as its VMA allows.
   if (any(F_VM_WRITE) && !any(F_VM_READ)) return false;
   if (any(F_PTE_PRESENT) && !any(F_VM_READ)) return false;

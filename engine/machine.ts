@@ -8,16 +8,39 @@ import type { ExitRecord } from './exits.ts';
 import type { Life, Observable, Observation } from './observation.ts';
 import type { Tracepoints } from './tracepoints.ts';
 
+/** What a VMM can have as memory. */
+export const BACKING_KINDS = [
+  /** A memfd: swap-backed, shared or private. */
+  'shm',
+  /** Anonymous memory: swap-backed and private. */
+  'anon',
+  /** A file on a disk, by way of the page cache. */
+  'file',
+  /** A memfd of huge pages (hugetlb), 2 MiB each. */
+  'hugetlb',
+  /** Memory of a device that its driver maps page by page (VM_PFNMAP): get_user_pages() does not give it. */
+  'pfnmap',
+] as const;
 /** How the VMM got the memory behind a mapping. */
-export type BackingKind = 'shm' | 'anon' | 'file';
+export type BackingKind = (typeof BACKING_KINDS)[number];
 
-/** A piece of memory the VMM can map: a memfd, anonymous memory, or a file on a disk. */
+/** Bytes that one huge page of the host has. */
+export const HUGE_PAGE_SIZE = 2 ** 21;
+
+/** A piece of memory the VMM can map. */
 export interface BackingSpec {
   readonly kind: BackingKind;
   /** Size in bytes; a multiple of the page size unless a test of bad input wants otherwise. */
   readonly bytes: number;
   /** The byte it is filled with first; untouched pages stay unallocated when it is 0. */
   readonly fill?: number;
+  /** Anonymous memory may be of transparent huge pages: madvise(MADV_HUGEPAGE). */
+  readonly transparentHuge?: boolean;
+  /**
+   * The pages are not there: a userfaultfd handler (UFFDIO_REGISTER_MODE_MISSING) serves them when they are touched,
+   * at once or, `slow`, later than the VMM's patience with KVM_RUN, so that its signal comes while the vCPU waits.
+   */
+  readonly userfaultfd?: 'prompt' | 'slow';
 }
 
 /** A mapping of a backing into the VMM's address space. */
@@ -27,10 +50,26 @@ export interface MappingSpec {
   readonly prot: number;
   /** MAP_SHARED, or else MAP_PRIVATE: copy on write. Anonymous memory is always private. */
   readonly shared: boolean;
+  /** Where the address shall lie in a huge page: its rest modulo 2 MiB. Anywhere in whole pages when absent. */
+  readonly hugeOffset?: number;
+}
+
+/** What a VM is made with, apart from its memory. */
+export interface VmOptions {
+  /** KVM_CREATE_IRQCHIP: a local APIC in the kernel, and with it asynchronous page faults. */
+  readonly irqchip?: boolean;
+  /** KVM_CAP_EXIT_ON_EMULATION_FAILURE is enabled: no #UD instead of the exit, at whatever privilege level. */
+  readonly exitOnEmulationFailure?: boolean;
 }
 
 /** The processor mode a guest starts in: real mode, flat 32-bit without paging, 64-bit with given tables. */
 export type CpuMode = 'real16' | 'prot32' | 'long64';
+
+/** Where a descriptor table is, and its last byte. */
+export interface DescriptorTable {
+  readonly base: number;
+  readonly limit: number;
+}
 
 /** What the vCPU starts with; what is absent is 0 (and rflags 2). */
 export interface VcpuSetup {
@@ -43,6 +82,11 @@ export interface VcpuSetup {
   readonly cr3?: number;
   /** Privilege level the guest starts at, 0 when absent; 3 needs page tables that allow it. */
   readonly cpl?: 0 | 3;
+  /** Descriptor tables: base and limit. As after reset (base 0, limit 0xffff) when absent. */
+  readonly gdt?: DescriptorTable;
+  readonly idt?: DescriptorTable;
+  /** Model-specific registers by number (KVM_SET_MSRS). */
+  readonly msrs?: Readonly<Record<number, number | bigint>>;
 }
 
 /** Registers as a VMM reads them. */

@@ -73,6 +73,33 @@ export interface MeasuredInstructions {
   readonly median: number;
 }
 
+/** Counters that KVM itself keeps (KVM_GET_STATS_FD), under its names: those of the vCPU, and of the VM. */
+export const KVM_STATISTICS = [
+  'pf_taken',
+  'pf_fixed',
+  'pf_emulate',
+  'pf_spurious',
+  'pf_fast',
+  'pf_mmio_spte_created',
+  'exits',
+  'io_exits',
+  'mmio_exits',
+  'signal_exits',
+  'insn_emulation',
+  'insn_emulation_fail',
+  'pages_4k',
+  'pages_2m',
+] as const;
+export type KvmStatistic = (typeof KVM_STATISTICS)[number];
+
+/** A fault that a userfaultfd handler was told of. */
+export interface Userfault {
+  readonly backing: number;
+  /** First byte of the page in it. */
+  readonly offset: number;
+  readonly write: boolean;
+}
+
 /**
  * What a machine saw since its vCPU was set up. Plain data; taking it changes nothing. An engine leaves out what it
  * cannot observe (`Machine.observes` says what that is): absent is not 0.
@@ -88,6 +115,10 @@ export interface Observation {
   readonly instructions?: number;
   /** Guest instructions that KVM's emulator did. */
   readonly emulated?: number;
+  /** KVM's own counters; `exits` without those that only interrupts of the host caused. */
+  readonly statistics?: Readonly<Record<KvmStatistic, number>>;
+  /** Faults that a userfaultfd handler served, in order. */
+  readonly userfaults?: readonly Userfault[];
   /** Instructions a real kernel executed in KVM_RUN, counted and not predicted. */
   readonly kernelInstructions?: MeasuredInstructions;
   /** The facts of the last page fault, as `describeFacts()` prints them; '' where it was handled without a look at any. */
@@ -103,6 +134,8 @@ export const OBSERVABLES = [
   'steps',
   'instructions',
   'emulated',
+  'statistics',
+  'userfaults',
   'kernelInstructions',
   'lastFault',
   'digest',

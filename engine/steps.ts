@@ -29,6 +29,7 @@ export const PLACES = {
   'kvm_io_bus_write()': 'KVM',
   'kvm_faultin_pfn()': 'KVM',
   'kvm_handle_error_pfn()': 'KVM',
+  'is_page_fault_stale()': 'KVM',
   'kvm_mmu_page_fault()': 'KVM',
   'kvm_mmu_unprotect_page()': 'KVM',
   'kvm_queue_exception()': 'KVM',
@@ -44,6 +45,7 @@ export const PLACES = {
 
   'hva_to_pfn_fast()': 'host memory',
   'hva_to_pfn_slow()': 'host memory',
+  'hva_to_pfn_remapped()': 'host memory',
   'do_cow_fault()': 'host memory',
   'filemap_fault()': 'host memory',
   'filemap_map_pages()': 'host memory',

@@ -1,7 +1,7 @@
 /** `compare conform`: recorded cases of real kernels, run on the core and compared event by event. */
 import { setImmediate } from 'node:timers/promises';
+import type { OracleCase } from '../../scenarios/conform/case.ts';
 import type { Conformance, Tally } from '../../scenarios/conform/conform.ts';
-import type { OracleCase } from '../../scenarios/conform/conform-case.ts';
 import type { RecordedKernel } from '../../scenarios/conform/kernels.ts';
 import { defineCommand } from '../command.ts';
 import { byName } from '../input/mistyped.ts';
@@ -9,7 +9,7 @@ import { firstLine, type Io, UsageError } from '../io.ts';
 import { createProgress } from '../output/progress.ts';
 
 /** The recordings that come with the program. */
-const RECORDINGS = 'kvm-6.1-cases.jsonl.gz';
+const RECORDINGS = ['kvm-6.1-cases.jsonl.gz', 'kvm-6.1-families.jsonl.gz'];
 /** Cases between two looks at the world: Ctrl-C, the progress line. */
 const CHUNK = 25;
 
@@ -38,16 +38,20 @@ export const conform = defineCommand({
   async run(args, io) {
     if (!Number.isSafeInteger(args.show) || args.show < 0)
       throw new UsageError('--show needs a whole number, 0 or more');
-    const { RECORDED_KERNELS } = await import('../../scenarios/conform/kernels.ts');
-    const kernels =
-      args.kernel?.map((k) => byName(k, RECORDED_KERNELS, 'recorded kernel')) ?? RECORDED_KERNELS;
+    const kernels = await kernelsOf(args.kernel);
     const filter = regularExpression(args.filter);
-    const cases = (await load(args.files ?? [], io)).filter((c) => filter.test(c.id));
+    const loaded = await load(args.files ?? [], args.kernel, io);
+    const cases = loaded.filter((c) => filter.test(c.id));
     if (cases.length === 0) throw new UsageError(`--filter '${args.filter}': no case has such an id`);
     const found = await runAll(cases, kernels, io);
+    const compared = Object.values(found.kernels).reduce((n, t) => n + t.agree + t.differ, 0);
+    if (compared + found.unsupported.length === 0 && !io.signal.aborted) {
+      const names = kernels.map((k) => k.name).join(', ');
+      throw new UsageError(`nothing was compared: none of ${cases.length} cases was run on ${names}`);
+    }
     if (args.format === 'json') {
-      const { kernels: totals, families, differences, unsupported } = found;
-      io.out(`${JSON.stringify({ kernels: totals, families, differences, unsupported }, null, 2)}\n`);
+      const { cases: _, ...told } = found;
+      io.out(`${JSON.stringify(told, null, 2)}\n`);
     } else {
       const { conformText } = await import('../../reports/findings/conform-text.ts');
       io.out(conformText(found, { width: io.columns ?? 80, show: args.show }));
@@ -70,11 +74,32 @@ function regularExpression(text: string | undefined): RegExp {
   }
 }
 
-async function load(files: readonly string[], io: Io): Promise<readonly OracleCase[]> {
+/** The kernels asked for; all that the core can be when none is. */
+async function kernelsOf(names: readonly string[] | undefined): Promise<readonly RecordedKernel[]> {
+  const { RECORDED_KERNELS, UNMODELLED_KERNELS } = await import('../../scenarios/conform/kernels.ts');
+  const recorded: readonly { readonly name: string }[] = [...RECORDED_KERNELS, ...UNMODELLED_KERNELS];
+  return (names ?? RECORDED_KERNELS.map((k) => k.name)).map((name) => {
+    byName(name, recorded, 'recorded kernel');
+    const kernel = RECORDED_KERNELS.find((k) => k.name === name);
+    if (kernel !== undefined) return kernel;
+    throw new UsageError(
+      `--kernel ${name}: it was recorded, but the core does not model it: nothing to compare`,
+    );
+  });
+}
+
+async function load(
+  files: readonly string[],
+  asked: readonly string[] | undefined,
+  io: Io,
+): Promise<readonly OracleCase[]> {
   const { parseCases, readCases } = await import('../input/case-file.ts');
-  if (files.length > 0) return (await Promise.all(files.map((f) => readCases(f, io.cwd)))).flat();
+  if (files.length > 0) {
+    const { onlyNamed } = await import('../../scenarios/conform/kernels.ts');
+    return (await Promise.all(files.map((f) => readCases(f, io.cwd)))).flatMap((c) => onlyNamed(c, asked));
+  }
   const { loadText } = await import('../../scenarios/data/recordings.ts');
-  return parseCases(loadText(RECORDINGS), RECORDINGS);
+  return RECORDINGS.flatMap((name) => parseCases(loadText(name), name));
 }
 
 async function runAll(
@@ -82,21 +107,23 @@ async function runAll(
   kernels: readonly RecordedKernel[],
   io: Io,
 ): Promise<Conformance> {
-  const [{ createCoreMachine }, { conform: run, RECORDER_PATIENCE }, { PATCHES }] = await Promise.all([
-    import('../../engine/core/core-machine.ts'),
-    import('../../scenarios/conform/conform.ts'),
-    import('../../strategies/index.ts'),
-  ]);
+  const [{ createCoreMachine }, { conform: run, noConformance, RECORDER_PATIENCE }, { PATCHES }] =
+    await Promise.all([
+      import('../../engine/core/core-machine.ts'),
+      import('../../scenarios/conform/conform.ts'),
+      import('../../strategies/index.ts'),
+    ]);
   const series = new Map(kernels.map((k) => [k.name, k.patches.map((p) => byName(p, PATCHES, 'patch'))]));
-  const found: Conformance = { kernels: {}, families: {}, differences: [], cases: [], unsupported: [] };
+  const found = noConformance();
   const line = createProgress(io);
   for (let i = 0; i < cases.length && !io.signal.aborted; i += CHUNK) {
     line.show(`${i}/${cases.length} cases on ${kernels.length} kernels, ${found.cases.length} differ`);
     const part = run({
       cases: cases.slice(i, i + CHUNK),
       kernels,
-      createMachine: (k) =>
+      createMachine: (k, vm) =>
         createCoreMachine({
+          ...vm,
           series: series.get(k.name) ?? [],
           paging: k.paging,
           budget: RECORDER_PATIENCE,
@@ -115,6 +142,10 @@ function merge(into: Conformance, part: Conformance): void {
   for (const d of part.differences) into.differences.push(d);
   for (const c of part.cases) into.cases.push(c);
   for (const u of part.unsupported) into.unsupported.push(u);
+  for (const [kernel, { cases, otherwise }] of Object.entries(part.unmodelled)) {
+    const sum = into.unmodelled[kernel] ?? { cases: 0, otherwise: 0 };
+    into.unmodelled[kernel] = { cases: sum.cases + cases, otherwise: sum.otherwise + otherwise };
+  }
   addTallies(into.kernels, part.kernels);
   for (const [kernel, tallies] of Object.entries(part.families)) {
     into.families[kernel] ??= {};

@@ -15,6 +15,7 @@ import type {
   Paging,
   VcpuRegs,
   VcpuSetup,
+  VmOptions,
 } from '../machine.ts';
 import { type Life, OBSERVABLES, type Observable } from '../observation.ts';
 import type { Patch } from '../policy.ts';
@@ -28,7 +29,7 @@ import { type CoreCounts, type CoreObservation, countsOf, observe } from './obse
 import { EV_HOST, Vm } from './vm.ts';
 
 /** What a core machine is made of. */
-export interface CoreOptions {
+export interface CoreOptions extends VmOptions {
   /** Patches in order, onto the base. */
   readonly series: readonly Patch[];
   readonly paging?: Paging;
@@ -37,11 +38,6 @@ export interface CoreOptions {
    * 64 of them.
    */
   readonly budget?: number;
-  /**
-   * A local APIC in the kernel, and so asynchronous page faults while the guest has interrupts on. Without it, as
-   * recorded, KVM waits for the disk instead. The APIC itself is not modelled: HLT still leaves.
-   */
-  readonly irqchip?: boolean;
   /** Faults whose life is kept for `life()`; 0 where only the outcome counts. */
   readonly lives?: number;
 }
@@ -79,8 +75,8 @@ export class CoreMachine implements Machine {
     this.#life = new LifeRecorder(options.series, this.vm, options.lives ?? DEFAULT_LIVES);
     this.#series = options.series;
     this.vcpu = new Vcpu(this.mmu, this.exit, this.#life, {
+      ...options,
       budget: options.budget ?? DEFAULT_BUDGET,
-      irqchip: options.irqchip ?? false,
     });
   }
 

@@ -9,9 +9,10 @@ import type { FaultKind, Observation } from '../observation.ts';
 import { DECISIONS, type Decision, type FaultPolicy, type Patch } from '../policy.ts';
 import { noSteps, STEPS, type Step } from '../steps.ts';
 import type { AddressSpace } from './host/address-space.ts';
-import { type FaultCounts, HOWS, kindOfVerdict } from './kvm/fault/fault.ts';
+import { type FaultCounts, HOW_STALE, HOWS, kindOfVerdict } from './kvm/fault/fault.ts';
 import { compileSeries, walkFault, writablePfn } from './kvm/fault/fault-path.ts';
 import type { Vcpu } from './kvm/vcpu.ts';
+import { statistics } from './statistics.ts';
 import { STEP_COUNTS, type Vm, WORDS } from './vm.ts';
 
 interface Counts {
@@ -36,6 +37,7 @@ export function countsOf(vcpu: Vcpu, series: readonly Patch[]): CoreCounts {
   const { vm } = vcpu.mmu;
   const { policy } = compileSeries(series);
   const counts = countWords(vm, policy);
+  const kvm = statistics(vcpu, counts.faults);
   STEPS.forEach((step, i) => {
     counts.steps[step] += vm.h[STEP_COUNTS + i]!;
   });
@@ -53,6 +55,8 @@ export function countsOf(vcpu: Vcpu, series: readonly Patch[]): CoreCounts {
     instructions: vcpu.cpu.instructions,
     lastFault: vcpu.fault.word < 0 ? '' : describeFacts(vcpu.fault.word),
     emulated: emulation.emulated,
+    statistics: kvm,
+    userfaults: [...vcpu.mmu.host.faults.userfaults],
   };
 }
 
@@ -77,7 +81,9 @@ function countWords(vm: Vm, policy: FaultPolicy): Counts {
 /** Faults that did not go through the fault path, and those of which the emulator made a second try first. */
 function countWays(faults: Record<FaultKind, number>, taken: FaultCounts): void {
   HOWS.forEach(({ kind = 'emulate' }, how) => {
-    // What went through the path is counted already; of that, only emulations are put off.
+    // What went through the path is counted already, as mapped if the host had not changed meanwhile…
+    if (how === HOW_STALE) faults.fixed -= taken.hows[how]!;
+    // …and of that, only emulations are put off.
     faults[kind] += taken.hows[how]! - taken.retried[how]!;
     faults.retry += taken.retried[how]!;
   });

@@ -10,6 +10,10 @@ export interface SlotMemory {
   readonly shared: boolean;
   /** PROT_* of the mapping that the slot names. */
   readonly prot: number;
+  /** Anonymous memory of transparent huge pages. */
+  readonly transparentHuge?: boolean;
+  /** The pages are with a userfaultfd handler (`BackingSpec`). */
+  readonly userfaultfd?: 'prompt' | 'slow';
 }
 
 /** Where a slot is and what is behind it. */
@@ -23,6 +27,10 @@ export interface SlotSpec {
   readonly memory: SlotMemory;
   /** The byte the memory is filled with first. */
   readonly fill?: number;
+  /** Another slot whose memory this one has too, by a mapping of its own. */
+  readonly same?: Slot;
+  /** Where the mapping shall lie in a huge page (`MappingSpec`). */
+  readonly hugeOffset?: number;
 }
 
 /** How a VMM gives the guest ordinary memory. */
@@ -36,15 +44,25 @@ export class Slot {
   readonly #machine: Machine;
 
   constructor(machine: Machine, spec: SlotSpec) {
-    const { memory, bytes, fill } = spec;
+    const { memory, bytes, fill, same, hugeOffset } = spec;
+    const { transparentHuge, userfaultfd } = memory;
     this.spec = spec;
     this.#machine = machine;
-    this.backing = machine.createBacking({
-      kind: memory.backing,
-      bytes,
-      ...(fill === undefined ? {} : { fill }),
+    this.backing =
+      same?.backing ??
+      machine.createBacking({
+        kind: memory.backing,
+        bytes,
+        ...(fill === undefined ? {} : { fill }),
+        ...(transparentHuge === undefined ? {} : { transparentHuge }),
+        ...(userfaultfd === undefined ? {} : { userfaultfd }),
+      });
+    this.hva = machine.mmap({
+      backing: this.backing,
+      prot: memory.prot,
+      shared: memory.shared,
+      ...(hugeOffset === undefined ? {} : { hugeOffset }),
     });
-    this.hva = machine.mmap({ backing: this.backing, prot: memory.prot, shared: memory.shared });
   }
 
   /** Makes the slot, gives it other flags, or moves it. */

@@ -1,7 +1,7 @@
 /** What `conform` found, as text: totals, families, and for each case that differs both transcripts side by side. */
 
+import type { CaseExit, CaseOutcome } from '../../scenarios/conform/case.ts';
 import type { Conformance, DifferingCase, Tally } from '../../scenarios/conform/conform.ts';
-import type { CaseExit, CaseOutcome } from '../../scenarios/conform/conform-case.ts';
 import { paragraph } from '../print/paragraph.ts';
 import { pad, textTable, wrap } from '../print/table.ts';
 
@@ -32,7 +32,18 @@ export function conformText(found: Conformance, options: ConformTextOptions): st
       ...wrap(`${u.id} under ${u.kernel} was not compared: ${u.says} is not supported`, width, '  '),
     );
   if (found.unsupported.length > 0) lines.push('');
+  const others = Object.entries(found.unmodelled);
+  if (others.length > 0) lines.push(...wrap(unmodelled(others), width), '');
   return `${[...lines, ...wrap(sentence(found), width)].join('\n')}\n`;
+}
+
+/** Kernels that were recorded and that the core cannot be: never compared, so never agreeing. */
+function unmodelled(others: readonly (readonly [string, { cases: number; otherwise: number }])[]): string {
+  const told = others.map(
+    ([name, { cases, otherwise }]) =>
+      `${name} (${cases} cases recorded, ${otherwise === 0 ? 'none' : otherwise} otherwise than on stock)`,
+  );
+  return `Not modelled, so not compared: ${told.join(', ')}.`;
 }
 
 function sentence(found: Conformance): string {
@@ -119,7 +130,7 @@ function transcript(outcome: CaseOutcome): string[] {
 }
 
 function exitLine(exit: CaseExit): string {
-  const { r, ...fields } = exit;
+  const { r, ...fields } = exit as CaseExit & { readonly r?: string };
   const rest = Object.entries(fields).map(([k, v]) => `${k}=${v}`);
   return [r ?? '', ...rest].filter((t) => t !== '').join(' ');
 }

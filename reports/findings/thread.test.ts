@@ -59,7 +59,7 @@ describe('the claims of the thread', () => {
         "holds-if: write-protected-mappings-work-already",
         "holds: flag-and-mapping-coexist",
         "holds: the-check-of-vm-write-is-the-bug",
-        "holds: qemu-mappings-have-the-bug-too",
+        "holds-if: qemu-mappings-have-the-bug-too",
         "holds: vm-write-only-guesses",
         "holds: the-crash-can-be-fixed-separately",
         "holds-if: reexecute-looks-at-memslots-only",

@@ -2,86 +2,28 @@
  * One recorded case on a machine: the same slots, the same bytes, the same VMM actions, and then everything the
  * recorder wrote down, to be compared word for word.
  */
-import { PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
+import { EINTR, PROT_READ, PROT_WRITE } from '../../engine/abi.ts';
 import { EXITS, type ExitName, type ExitRecord, FAULTLINE_EXIT_UNSUPPORTED } from '../../engine/exits.ts';
 import { fnv1a64 } from '../../engine/fnv.ts';
 import { fromHex, toHex } from '../../engine/hex.ts';
-import type { CpuMode, Machine } from '../../engine/machine.ts';
+import { HUGE_PAGE_SIZE, type Machine, type VmOptions } from '../../engine/machine.ts';
 import { type OnExit, runVcpu } from '../../engine/vmm/loop.ts';
 import { Slot, type SlotMemory } from '../../engine/vmm/slot.ts';
-
-/** A slot of a recorded case: the ioctl, and the host memory behind it. */
-export interface CaseSlot {
-  readonly id: number;
-  readonly gpa: number;
-  readonly size: number;
-  readonly flags: number;
-  readonly type: 'shm' | 'anon' | 'priv' | 'file';
-  readonly prot: 'r' | 'rw';
-  readonly fill: number;
-}
-
-/** What the VMM does when the guest writes the action's number to port 0xe0. */
-export interface CaseAction {
-  readonly verb: 'flags' | 'delete' | 'create' | 'mprotect' | 'poke' | 'evict' | 'dirty';
-  readonly slot: number;
-  readonly flags?: number;
-  readonly prot?: number;
-  readonly offset?: number;
-  readonly hex?: string;
-}
-
-/** One entry of a recorded transcript. */
-export interface CaseExit {
-  readonly r?: string;
-  readonly w?: number;
-  readonly gpa?: string;
-  readonly len?: number;
-  readonly data?: string;
-  readonly port?: number;
-  readonly out?: number;
-  readonly size?: number;
-  readonly sub?: number;
-  readonly verb?: string;
-  readonly ret?: number;
-  readonly dirty?: string;
-  readonly resident?: number;
-}
-
-/** What a kernel did, or what the core did. */
-export interface CaseOutcome {
-  readonly slots: readonly number[];
-  readonly exits: readonly CaseExit[];
-  readonly errno: number;
-  readonly regs?: readonly string[];
-  readonly rip?: string;
-  readonly rflags?: string;
-  readonly mem?: Readonly<Record<string, string>>;
-  /** The guest ran away from its code: only exits and errno mean anything. */
-  readonly wanders?: boolean;
-  /** The core alone: an instruction that it does not know, so that nothing here is comparable. */
-  readonly unsupported?: string;
-}
-
-/** A recorded case. */
-export interface OracleCase {
-  readonly id: string;
-  readonly mode: CpuMode;
-  readonly slots: readonly CaseSlot[];
-  readonly load: readonly { readonly gpa: number; readonly hex: string }[];
-  readonly segs: Readonly<Record<string, number>>;
-  readonly regs: Readonly<Record<string, number>>;
-  readonly cr3?: number;
-  readonly mmioRead: number;
-  readonly maxExits: number;
-  readonly actions: readonly CaseAction[];
-  readonly asm: string;
-  readonly expect: Readonly<Record<string, CaseOutcome>>;
-  readonly notRun?: readonly string[];
-}
+import {
+  type CaseAction,
+  type CaseExit,
+  type CaseOutcome,
+  type CaseSlot,
+  type MemoryType,
+  type OracleCase,
+  otherSlot,
+} from './case.ts';
+import { optionsOf } from './case-options.ts';
 
 /** The port by which a guest asks for an action. */
 const ACTION_PORT = 0xe0;
+/** The port by which a guest says that it is done. */
+const END_PORT = 0xf4;
 
 /**
  * Digests of memory seen lately, by slot. The kernels of one case leave mostly the same bytes, and comparing
@@ -107,15 +49,25 @@ function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** Runs a case to its end and reports what happened in the recorder's words. */
-export function runCase(c: OracleCase, machine: Machine, memo = new DigestMemo()): CaseOutcome {
-  const slots = c.slots.map((spec) => slotOf(spec, machine));
+export function runCase(
+  c: OracleCase,
+  createMachine: (vm: VmOptions) => Machine,
+  memo = new DigestMemo(),
+): CaseOutcome {
+  const options = optionsOf(c.opts);
+  const machine = createMachine(options.vm);
+  const slots: Slot[] = [];
+  for (const spec of c.slots) slots.push(slotOf(spec, slots, machine, options.slowHandler));
   const rets = slots.map((s) => s.set());
   for (const { gpa, hex } of c.load) loadBytes(slots, gpa, fromHex(hex));
-  const setup = { mode: c.mode, regs: c.regs, segs: c.segs };
+  const regs0 = options.rflags === undefined ? c.regs : { ...c.regs, rflags: options.rflags };
+  const setup = { mode: c.mode, regs: regs0, segs: c.segs, ...options.vcpu };
   machine.setupVcpu(c.cr3 === undefined ? setup : { ...setup, cr3: c.cr3 });
   const recorder = new Recorder(c, slots, machine);
   const errno = recorder.run();
   const regs = machine.getRegs();
+  for (const { id, type } of c.slots)
+    if (READ_THROUGH_SLOT.includes(type)) slots.find((s) => s.spec.slot === id)?.protect(PROT_READ);
   const digest = (s: Slot): string => memo.digest(s.spec.slot, s.peek(0, s.spec.bytes));
   return {
     slots: rets,
@@ -128,27 +80,74 @@ export function runCase(c: OracleCase, machine: Machine, memo = new DigestMemo()
       : {}),
     rflags: regs.rflags.toString(16),
     mem: Object.fromEntries(slots.map((s) => [`${s.spec.slot}`, digest(s)])),
+    // How often an endless guest went round says how long somebody waited.
+    ...(expectsCounters(c) && (errno !== EINTR || options.slowHandler) ? counters(machine, slots) : {}),
   };
 }
+
+/** A case whose recordings say what KVM counted. */
+export const expectsCounters = (c: OracleCase): boolean =>
+  Object.values(c.expect).some((o) => o?.vcpu !== undefined);
+
+/** KVM's statistics, and what a userfaultfd handler heard, in the recorder's words. */
+function counters(machine: Machine, slots: readonly Slot[]): Pick<CaseOutcome, 'vcpu' | 'vm' | 'uffd'> {
+  const { statistics, userfaults = [] } = machine.observe();
+  if (statistics === undefined) return {};
+  const { pages_4k, pages_2m, ...vcpu } = statistics;
+  return {
+    vcpu,
+    vm: { pages_4k, pages_2m },
+    uffd: userfaults.map(({ backing, offset, write }) => {
+      const slot = slots.find((s) => s.backing === backing);
+      return [slot?.spec.slot ?? 0, offset.toString(16), write ? 1 : 0];
+    }),
+  };
+}
+
+/**
+ * Memory that has no alias: the recorder protects it and reads it where the guest has it, before it asks KVM for its
+ * counters. Where that takes write access away, the stage-2 entries go.
+ */
+const READ_THROUGH_SLOT: readonly string[] = ['thp', 'thpna', 'nothp'];
 
 /** The memory types of the recordings. */
-export function recordedMemory(type: CaseSlot['type'], prot: CaseSlot['prot']): SlotMemory {
-  return {
-    backing: type === 'priv' ? 'shm' : type,
-    shared: type !== 'priv',
-    prot: prot === 'rw' ? PROT_READ | PROT_WRITE : PROT_READ,
-  };
+const MEMORY: Readonly<Record<MemoryType, Omit<SlotMemory, 'prot'>>> = {
+  shm: { backing: 'shm', shared: true },
+  anon: { backing: 'anon', shared: false },
+  priv: { backing: 'shm', shared: false },
+  file: { backing: 'file', shared: true },
+  thp: { backing: 'anon', shared: false, transparentHuge: true },
+  thpna: { backing: 'anon', shared: false, transparentHuge: true },
+  nothp: { backing: 'anon', shared: false },
+  huge: { backing: 'hugetlb', shared: true },
+  hugep: { backing: 'hugetlb', shared: false },
+  pfn: { backing: 'pfnmap', shared: true },
+  uffd: { backing: 'anon', shared: false, userfaultfd: 'prompt' },
+};
+
+/** Host memory behind a slot, in the recorder's words. */
+export function recordedMemory(type: MemoryType, prot: CaseSlot['prot']): SlotMemory {
+  return { ...MEMORY[type], prot: prot === 'rw' ? PROT_READ | PROT_WRITE : PROT_READ };
 }
 
-const slotOf = ({ id, gpa, size, flags, type, prot, fill }: CaseSlot, machine: Machine): Slot =>
-  new Slot(machine, {
-    slot: id,
-    guestPhysAddr: gpa,
-    bytes: size,
-    flags,
-    memory: recordedMemory(type, prot),
-    fill,
-  });
+function slotOf(spec: CaseSlot, before: readonly Slot[], machine: Machine, slow: boolean): Slot {
+  const { id, gpa, size, flags, type, prot, fill } = spec;
+  const place = { slot: id, guestPhysAddr: gpa, bytes: size, flags };
+  const other = otherSlot(type);
+  const same = before.find((s) => s.spec.slot === other);
+  if (same !== undefined)
+    return new Slot(machine, {
+      ...place,
+      memory: { ...same.spec.memory, prot: recordedMemory('shm', prot).prot },
+      same,
+    });
+  const memory = recordedMemory(type as MemoryType, prot);
+  const handler = memory.userfaultfd !== undefined && slow ? { userfaultfd: 'slow' as const } : {};
+  // The guest's address within a huge page, or a page further on.
+  const apart = type === 'thpna' ? 4096 : 0;
+  const huge = memory.transparentHuge ? { hugeOffset: (gpa + apart) % HUGE_PAGE_SIZE } : {};
+  return new Slot(machine, { ...place, memory: { ...memory, ...handler }, fill, ...huge });
+}
 
 function loadBytes(slots: readonly Slot[], gpa: number, bytes: Uint8Array): void {
   const s = slots.find(({ spec }) => gpa >= spec.guestPhysAddr && gpa < spec.guestPhysAddr + spec.bytes);
@@ -184,7 +183,7 @@ class Recorder {
       case 'io':
         return this.#port(exit);
       case 'internal-error':
-        this.exits.push({ r: 'INTERNAL_ERROR', sub: exit.suberror });
+        this.exits.push(internalError(exit));
         return 0;
       default:
         this.exits.push({ r: name === undefined ? `EXIT_${exit.reason}` : reasonOf(name) });
@@ -193,20 +192,32 @@ class Recorder {
   };
 
   #mmio(exit: ExitRecord): undefined {
-    const entry = { r: 'MMIO', w: exit.isWrite ? 1 : 0, gpa: exit.physAddr.toString(16), len: exit.len };
+    const gpa = exit.physAddr.toString(16);
+    const entry = { r: 'MMIO' as const, w: exit.isWrite ? 1 : 0, gpa, len: exit.len };
     this.exits.push(exit.isWrite ? { ...entry, data: toHex(exit.data.subarray(0, exit.len)) } : entry);
     if (!exit.isWrite) exit.data.fill(this.#case.mmioRead);
   }
 
-  #port(exit: ExitRecord): undefined {
+  #port(exit: ExitRecord): number | undefined {
     if (exit.isWrite && exit.port === ACTION_PORT) {
       const action = this.#case.actions[exit.data[0] ?? 0];
       if (action !== undefined) act(action, this.#slots, this.exits);
-      return;
+      return undefined;
+    }
+    if (exit.isWrite && exit.port === END_PORT) {
+      this.exits.push({ r: 'END', v: exit.data[0] ?? 0 });
+      return 0;
     }
     this.exits.push({ r: 'IO', port: exit.port, out: exit.isWrite ? 1 : 0, size: exit.len });
     if (!exit.isWrite) exit.data.fill(this.#case.mmioRead);
+    return undefined;
   }
+}
+
+/** KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES is the one flag there is. */
+function internalError({ suberror, ndata, insnSize, insnBytes }: ExitRecord): CaseExit {
+  const insn = toHex(insnBytes.subarray(0, insnSize));
+  return { r: 'INTERNAL_ERROR', sub: suberror, ndata, flags: insnSize > 0 ? 1 : 0, insn };
 }
 
 /** As the recorder wrote it: the kernel's name without what all of them begin with. */
@@ -222,13 +233,13 @@ function perform(a: CaseAction, s: Slot, exits: CaseExit[]): number {
   switch (a.verb) {
     case 'flags':
     case 'create':
-      return s.set(a.flags ?? 0);
+      return s.set(a.flags);
     case 'delete':
       return s.delete();
     case 'mprotect':
-      return s.protect(a.prot ?? 0);
+      return s.protect(a.prot);
     case 'poke':
-      s.poke(a.offset ?? 0, fromHex(a.hex ?? ''));
+      s.poke(a.offset, fromHex(a.hex));
       return 0;
     case 'evict':
       return evict(s, exits);

@@ -6,14 +6,16 @@ import { describe, expect, test } from 'vitest';
 import { createCoreMachine } from '../../engine/core/core-machine.ts';
 import { PATCHES } from '../../strategies/index.ts';
 import { loadText } from '../data/recordings.ts';
-import { compareOutcomes, RECORDER_PATIENCE } from './conform.ts';
-import { type OracleCase, runCase } from './conform-case.ts';
+import { caseSchema } from './case.ts';
+import { compareOutcomes } from './compare-outcomes.ts';
+import { RECORDER_PATIENCE } from './conform.ts';
+import { runCase } from './conform-case.ts';
 import { RECORDED_KERNELS } from './kernels.ts';
 
 const CASES = loadText('field-cases.jsonl')
   .trimEnd()
   .split('\n')
-  .map((line) => JSON.parse(line) as OracleCase);
+  .map((line) => caseSchema.parse(JSON.parse(line)));
 
 describe.each(RECORDED_KERNELS.filter((k) => k.name === 'stock' || k.name === 'shadow'))(
   '$name',
@@ -21,13 +23,8 @@ describe.each(RECORDED_KERNELS.filter((k) => k.name === 'stock' || k.name === 's
     const series = kernel.patches.map((name) => PATCHES.find((p) => p.name === name)!);
 
     test.each(CASES)('$id', (c) => {
-      const machine = createCoreMachine({
-        series,
-        paging: kernel.paging,
-        budget: RECORDER_PATIENCE,
-        lives: 0,
-      });
-      const outcome = runCase(c, machine);
+      const options = { series, paging: kernel.paging, budget: RECORDER_PATIENCE, lives: 0 };
+      const outcome = runCase(c, (vm) => createCoreMachine({ ...vm, ...options }));
       expect(outcome.unsupported).toBeUndefined();
       expect(compareOutcomes(c.id, kernel.name, c.expect.stock!, outcome)).toEqual([]);
     });

@@ -1,5 +1,6 @@
 /** Checks what a user's module exports before it is taken for a scenario or a strategy. */
 import { z } from 'zod';
+import { BACKING_KINDS } from '../../engine/machine.ts';
 import type { Patch } from '../../engine/policy.ts';
 import type { Answers } from '../../engine/vmm/answers.ts';
 import { FLASH_MODELS } from '../../engine/vmm/devices/cfi.ts';
@@ -40,9 +41,11 @@ const strategy = strict({
   cover: text,
   source: text,
   layout: strict({
-    backing: z.enum(['shm', 'anon', 'file']),
+    backing: z.enum(BACKING_KINDS),
     shared: z.boolean(),
     prot: z.int().min(0).max(3),
+    transparentHuge: z.boolean().optional(),
+    userfaultfd: z.enum(['prompt', 'slow']).optional(),
     slotFlags: z.int().min(0).max(0xffff_ffff).nullable(),
   } satisfies Shape<Layout>),
   series: z.array(patch).max(SERIES_MAX, `expected at most ${SERIES_MAX} patches`),

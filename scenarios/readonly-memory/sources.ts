@@ -3,6 +3,8 @@
 /** The thread's bug. */
 export const COLD_READ_DIES =
   'Xiao, 11 August 2012: a read-only mapping whose page is not in memory gives a fault pfn';
+export const SWAP_IS_WAITED_FOR =
+  'shmem_swapin_folio(): waits for the page whatever the caller asked; from reading mm/shmem.c of 6.1, not recorded';
 export const WRITE_KILLS = 'Xiao, 16 August 2012: if the guest writes a read-only gfn, the VM crashes';
 export const READS_WORK = 'Marcelo, 10 August 2012: supported today, as long as there are no write faults';
 export const ASYNC_FIX = 'vma_is_valid() in hva_to_pfn(), Linux 3.7';

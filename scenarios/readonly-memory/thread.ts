@@ -143,7 +143,7 @@ export const THREAD: readonly ThreadClaim[] = [
     XIAO_11,
     'The crash is not about the flag: a write-protected mapping of the VMM has it just the same.',
     { file: at('rom-read-cold', 'mmap-prot-read'), shm: at('rom-read-cold', 'shm-multi-map') },
-    ({ file, shm }) => file.fate === 'efault' && shm.fate === 'efault',
+    ({ file, shm }) => file.fate === 'efault' && (shm.fate === 'efault' || 'if it maps a file'),
   ),
   claim(
     'vm-write-only-guesses',

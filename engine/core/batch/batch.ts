@@ -187,9 +187,11 @@ export class AccessBatch {
       else {
         if ((mmu.decide(fault) & V_ACTION) !== V_MAP) return this.#notMapped(fault, off, value);
         vm.record(EV_FAULT, fault.word, gfn, fault.verdict);
+        const before = mmu.invalidations;
         mmu.faultInFrame(fault);
-        spte = mmu.map(fault);
-        if (!mmu.nested) directPtePrefetch(mmu, fault, this.#stage2);
+        const stale = mmu.isStale(fault, before);
+        spte = stale ? spteOf(vm, gfn) : mmu.map(fault);
+        if (!mmu.nested && !stale) directPtePrefetch(mmu, fault, this.#stage2);
       }
       this.#steps.count(WAY_FIXED);
     }

@@ -22,7 +22,7 @@ import * as ways from './ways.ts';
 // The compiler folds a module's own constants into machine code; imported names it loads and checks at every use.
 const { PAGE_SHIFT } = abi;
 const { KVM_EXIT_MMIO } = exits;
-const { F_COLD, F_WRITE } = facts;
+const { F_WRITE } = facts;
 const { PAGE_FRAME_SHIFT, PAGE_IN_CACHE, PTE_FACTS, PTE_FRAME_SHIFT } = pte;
 const { EV_EXIT, EV_OFFSET_SHIFT, EV_VALUE_SHIFT, RING, RING_MASK, STEP_COUNTS, WORDS } = layout;
 const { offsetOf, tlbEntryOf } = hits;
@@ -38,6 +38,7 @@ const { KINDS, KIND_DEVICE_LOAD, KIND_DEVICE_STORE, KIND_PRESENT, WAY_FIXED, WAY
 
 const STAGE2_MAP = STEP_COUNTS + STEP_INDEX['stage2-map'];
 const FAST_PAGE_FAULT = STEP_COUNTS + STEP_INDEX['fast-page-fault'];
+const HOST_IO = STEP_COUNTS + STEP_INDEX['host-io'];
 /** What a load from a device gives. */
 const NO_DEVICE = 0xff;
 
@@ -237,7 +238,7 @@ export class Lane {
       const record = recordIn(h, region, gfn);
       const page = coldPage(h, record, gfn);
       if (page === 0) break;
-      const word = h[record + SLOT_FACTS]! | F_COLD | F_WRITE;
+      const word = h[record + SLOT_FACTS]! | F_WRITE;
       const verdict = verdicts[word]!;
       const frame = h[page]! >>> PAGE_FRAME_SHIFT;
       if ((verdict & COLD_STORE) !== COLD_STORE || h[record + SLOT_DIRTY] !== 0 || codeVersions[frame] !== 0)
@@ -245,6 +246,7 @@ export class Lane {
       const hostPte = (frame << PTE_FRAME_SHIFT) | PTE_FACTS;
       setPlainPte(h, record, gfn, hostPte);
       h[page]! |= PAGE_IN_CACHE;
+      h[HOST_IO]!++;
       h[leaf + (gfn & 511)] = entryOf(hostPte, verdict);
       h[WORDS + word]!++;
       h[kinds + kindOf(verdict, 0)]!++;

@@ -3,23 +3,27 @@
  * KVM's decisions depend on are in this room and nowhere else: who is resident, who is mapped writable, what
  * needs I/O, what copy on write makes of a store.
  */
-import { EINVAL, ENOMEM, PAGE_SHIFT, PAGE_SIZE, PROT_WRITE } from '../../abi.ts';
-import { F_COLD, F_PTE_PRESENT, F_PTE_WRITE, F_SIGBUS, F_VM_READ, F_VM_WRITE } from '../../facts.ts';
-import type { BackingSpec, MappingSpec } from '../../machine.ts';
+import { EINVAL, ENOMEM, PAGE_SIZE, PROT_WRITE } from '../../abi.ts';
+import { F_COLD, F_PFNMAP, F_PTE_WRITE, F_SIGBUS, F_VM_READ, F_VM_WRITE } from '../../facts.ts';
+import { type BackingSpec, HUGE_PAGE_SIZE, type MappingSpec } from '../../machine.ts';
 import { STEP_INDEX } from '../../steps.ts';
 import type { Vm } from '../vm.ts';
+import { leaveMemory, newBacking, newMapping, nextAt, reprotect } from './backings.ts';
 import { HOST_IO, HOST_NOTHING, HostFaults } from './host-fault.ts';
 import {
   absentFacts,
   type Backing,
+  HUGE_PAGES,
   type Mapping,
   PAGE_FRAME_SHIFT,
   PAGE_IN_CACHE,
   PTE_FACTS,
   PTE_FRAME_SHIFT,
   PTE_PRIVATE,
+  pmdStart,
   protAt,
   protect,
+  setHuge,
   vmaFacts,
 } from './mapping.ts';
 
@@ -44,21 +48,12 @@ export class AddressSpace {
 
   constructor(vm: Vm) {
     this.#vm = vm;
-    this.faults = new HostFaults(vm, (hvn) => this.onInvalidate(hvn, 1));
+    this.faults = new HostFaults(vm, (hvn, npages) => this.onInvalidate(hvn, npages));
   }
 
   /** Makes a backing object, filled; returns its id. */
   createBacking(spec: BackingSpec): number {
-    const npages = Math.ceil(spec.bytes / PAGE_SIZE);
-    const backing = { kind: spec.kind, npages, bytes: spec.bytes, pages: this.#vm.allocTable(npages) };
-    const fill = spec.fill ?? 0;
-    if (fill !== 0 || spec.kind === 'file') {
-      for (let i = 0; i < npages; i++) {
-        const frame = this.faults.newPage(backing, i);
-        if (fill !== 0) this.#vm.mem.fill(fill, frame << PAGE_SHIFT, (frame + 1) << PAGE_SHIFT);
-      }
-    }
-    return this.#backings.push(backing) - 1;
+    return this.#backings.push(newBacking(this.#vm, this.faults, this.#backings.length, spec)) - 1;
   }
 
   /** The backing with that id. */
@@ -66,36 +61,21 @@ export class AddressSpace {
     return this.#backings[id];
   }
 
-  /** mmap(): the mapping's first page number, or -errno. Anonymous memory comes populated where it was filled. */
+  /**
+   * mmap(): the mapping's first page number, or -errno. Anonymous memory comes populated where it was filled, and a
+   * driver's entirely. Huge pages of hugetlb want an address that is a multiple of theirs.
+   */
   mmap(spec: MappingSpec): number {
     const backing = this.#backings[spec.backing];
     if (backing === undefined) return -EINVAL;
-    const startHvn = this.#nextHvn;
+    const hugetlb = backing.kind === 'hugetlb';
+    if (hugetlb && backing.bytes % HUGE_PAGE_SIZE !== 0) return -EINVAL;
+    const offset = hugetlb ? 0 : spec.hugeOffset;
+    const startHvn = offset === undefined ? this.#nextHvn : nextAt(this.#nextHvn, offset / PAGE_SIZE);
     if (startHvn + backing.npages > 2 ** 31) return -ENOMEM;
-    this.#nextHvn += backing.npages + MMAP_GAP;
-    const mapping: Mapping = {
-      startHvn,
-      npages: backing.npages,
-      shared: spec.shared && backing.kind !== 'anon',
-      backing,
-      ptes: this.#vm.allocTable(backing.npages),
-      vmas: [{ start: 0, end: backing.npages, prot: spec.prot }],
-    };
-    if (backing.kind === 'anon') this.#populateAnon(mapping, spec.prot);
-    this.#mappings.push(mapping);
+    this.#nextHvn = startHvn + backing.npages + MMAP_GAP;
+    this.#mappings.push(newMapping(this.#vm, backing, startHvn, spec));
     return startHvn;
-  }
-
-  /** The VMM filled anonymous memory through this very mapping before it protected it. */
-  #populateAnon(mapping: Mapping, prot: number): void {
-    const vm = this.#vm;
-    for (let i = 0; i < mapping.npages; i++) {
-      const page = vm.tableGet(mapping.backing.pages, i);
-      if (page === 0) continue;
-      const write = (prot & PROT_WRITE) !== 0 ? F_PTE_WRITE : 0;
-      const frame = page >>> PAGE_FRAME_SHIFT;
-      vm.tableSet(mapping.ptes, i, (frame << PTE_FRAME_SHIFT) | F_PTE_PRESENT | write | PTE_PRIVATE);
-    }
   }
 
   /** The mapping that covers a host page. */
@@ -129,8 +109,13 @@ export class AddressSpace {
     if (mapping === undefined || hvn + npages > mapping.startHvn + mapping.npages) return -ENOMEM;
     const start = hvn - mapping.startHvn;
     const end = start + npages;
+    if (mapping.backing.kind === 'hugetlb' && (start | end) % HUGE_PAGES !== 0) return -EINVAL;
+    this.#splitAtEnds(mapping, start, end);
+    // change_protection() does nothing where the VMA has these rights already, and then nobody is told.
+    const same = mapping.vmas.some((v) => v.prot === prot && v.start <= start && end <= v.end);
+    if (same) return 0;
     protect(mapping, start, end, prot);
-    this.#forPtes(mapping, start, end, (pte) => reprotect(mapping, pte, prot));
+    this.#forPtes(mapping, start, end, (pte, page) => reprotect(mapping, pte, prot, page));
     this.onInvalidate(hvn, npages);
     return 0;
   }
@@ -139,13 +124,27 @@ export class AddressSpace {
   dontneed(hvn: number, npages: number): number {
     const mapping = this.find(hvn);
     if (mapping === undefined || hvn + npages > mapping.startHvn + mapping.npages) return -ENOMEM;
+    const { backing } = mapping;
     const start = hvn - mapping.startHvn;
-    this.#forPtes(mapping, start, start + npages, () => 0);
-    if (mapping.backing.kind === 'anon') {
-      for (let i = start; i < start + npages; i++) this.#vm.tableSet(mapping.backing.pages, i, 0);
+    if (backing.kind === 'pfnmap' || (backing.kind === 'hugetlb' && start % HUGE_PAGES !== 0)) return -EINVAL;
+    // Of a huge page that is only partly meant nothing goes (madvise_dontneed_free_valid_vma()).
+    const end = backing.kind === 'hugetlb' ? start + npages - (npages % HUGE_PAGES) : start + npages;
+    this.#splitAtEnds(mapping, start, end);
+    this.#forPtes(mapping, start, end, () => 0);
+    for (let i = start; i < end; i += HUGE_PAGES) setHuge(mapping, i, false);
+    // What a userfaultfd handler has can be asked for again.
+    if (backing.kind === 'anon' && backing.userfaultfd === undefined) {
+      for (let i = start; i < end; i++) this.#vm.tableSet(backing.pages, i, 0);
     }
-    this.onInvalidate(hvn, npages);
+    this.onInvalidate(hvn, end - start);
     return 0;
+  }
+
+  /** __split_huge_pmd(): a transparent huge page that a call means only in part is mapped by ptes from now on. */
+  #splitAtEnds(mapping: Mapping, start: number, end: number): void {
+    for (const at of [start, end]) {
+      if (at < mapping.npages && pmdStart(mapping, at) !== at) setHuge(mapping, at, false);
+    }
   }
 
   /** madvise(MADV_PAGEOUT) of a range of a shared mapping: its pages leave memory, the next touch needs I/O. */
@@ -162,10 +161,15 @@ export class AddressSpace {
     return 0;
   }
 
-  #forPtes(mapping: Mapping, start: number, end: number, change: (pte: number) => number): void {
+  #forPtes(
+    mapping: Mapping,
+    start: number,
+    end: number,
+    change: (pte: number, page: number) => number,
+  ): void {
     for (let i = start; i < end; i++) {
       const pte = this.#vm.tableGet(mapping.ptes, i);
-      if (pte !== 0) this.#vm.tableSet(mapping.ptes, i, change(pte));
+      if (pte !== 0) this.#vm.tableSet(mapping.ptes, i, change(pte, i));
     }
   }
 
@@ -176,16 +180,17 @@ export class AddressSpace {
   dropPageCache(id: number): number {
     const backing = this.#backings[id];
     if (backing === undefined) return -EINVAL;
-    const vm = this.#vm;
+    // Neither is a page cache, nor is it ever swapped out.
+    if (backing.kind === 'hugetlb' || backing.kind === 'pfnmap') return 0;
     for (let i = 0; i < backing.npages; i++) {
-      const page = vm.tableGet(backing.pages, i);
-      if (page !== 0) vm.tableSet(backing.pages, i, page & ~PAGE_IN_CACHE);
+      if (this.#vm.tableGet(backing.pages, i) !== 0) leaveMemory(this.#vm, backing, i);
     }
     for (const m of this.#mappings) {
       if (m.backing !== backing) continue;
       // A private copy of a file's page is not in the page cache and stays.
       const keeps = (pte: number): boolean => backing.kind !== 'anon' && (pte & PTE_PRIVATE) !== 0;
       this.#forPtes(m, 0, m.npages, (pte) => (keeps(pte) ? pte : 0));
+      m.pmds?.fill(0);
       this.onInvalidate(m.startHvn, m.npages);
     }
     return 0;
@@ -210,17 +215,17 @@ export class AddressSpace {
     if (mapping === undefined) return 0;
     const page = hvn - mapping.startHvn;
     const vma = vmaFacts(mapping, protAt(mapping, page));
-    if ((vma & F_VM_READ) === 0) return vma;
+    if ((vma & (F_VM_READ | F_PFNMAP)) === 0) return vma;
     const pte = this.#vm.tableGet(mapping.ptes, page);
     return vma | (pte !== 0 ? pte & PTE_FACTS : absentFacts(this.#vm, mapping, page));
   }
 
-  /** A read that was begun is done: the page is in memory, mapped nowhere yet. */
-  completeRead(hvn: number): void {
+  /** get_user_pages_remote() of a worker, for write: does nothing where the VMA forbids that. */
+  workerFaultsIn(hvn: number): void {
+    const facts = this.facts(hvn);
     const mapping = this.find(hvn);
-    if (mapping === undefined) return;
-    const page = hvn - mapping.startHvn;
-    if ((absentFacts(this.#vm, mapping, page) & F_COLD) !== 0) this.faults.pageIn(mapping.backing, page);
+    if (mapping === undefined || (facts & F_VM_WRITE) === 0 || (facts & F_SIGBUS) !== 0) return;
+    this.faults.faultIn(mapping, hvn - mapping.startHvn, true);
   }
 
   /**
@@ -237,7 +242,8 @@ export class AddressSpace {
     }
     const pte = this.faults.faultIn(mapping, hvn - mapping.startHvn, write);
     if (this.faults.lastFault !== HOST_NOTHING) this.#vm.count(STEP_INDEX['host-fault']);
-    if ((this.faults.lastFault & HOST_IO) !== 0) this.#vm.count(STEP_INDEX['host-io']);
+    if ((this.faults.lastFault & HOST_IO) !== 0 && (facts & F_COLD) !== 0)
+      this.#vm.count(STEP_INDEX['host-io']);
     return pte >>> PTE_FRAME_SHIFT;
   }
 
@@ -245,6 +251,8 @@ export class AddressSpace {
   aliasFrame(id: number, page: number): number {
     const backing = this.#backings[id];
     if (backing === undefined || page >= backing.npages) return -1;
+    // Of pages with a userfaultfd handler the VMM's are the handler's.
+    if (backing.userfaultfd !== undefined) return this.peekFrame(id, page);
     if (backing.kind === 'anon') {
       const mapping = this.#mappings.find((m) => m.backing === backing);
       if (mapping !== undefined) return this.#anonAlias(mapping, page);
@@ -270,14 +278,4 @@ export class AddressSpace {
   get backings(): number {
     return this.#backings.length;
   }
-}
-
-/**
- * change_pte_range(): write access goes with PROT_WRITE, and comes back with it where no fault is needed to allow
- * it: shared memory without write-notify, and pages that the mapping owns alone (MM_CP_TRY_CHANGE_WRITABLE).
- */
-function reprotect(mapping: Mapping, pte: number, prot: number): number {
-  if ((prot & PROT_WRITE) === 0) return pte & ~F_PTE_WRITE;
-  const atOnce = mapping.shared ? mapping.backing.kind === 'shm' : (pte & PTE_PRIVATE) !== 0;
-  return atOnce ? pte | F_PTE_WRITE : pte;
 }

@@ -2,10 +2,11 @@
  * Mappings and what they map: backing objects with their pages, VMAs, ptes, and the facts that KVM's decisions
  * take from them.
  */
-import { PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../abi.ts';
+import { PAGE_SHIFT, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../abi.ts';
 import {
   F_COLD,
   F_MKWRITE,
+  F_PFNMAP,
   F_PTE_PRESENT,
   F_PTE_WRITE,
   F_SIGBUS,
@@ -13,7 +14,7 @@ import {
   F_VM_WRITE,
   F_VMA,
 } from '../../facts.ts';
-import type { BackingKind } from '../../machine.ts';
+import { type BackingSpec, HUGE_PAGE_SIZE } from '../../machine.ts';
 import type { Vm } from '../vm.ts';
 
 /**
@@ -33,11 +34,13 @@ export const PAGE_EXISTS = 2;
 /** Where the frame begins. */
 export const PAGE_FRAME_SHIFT = 2;
 
-/** A memfd, anonymous memory, or a file. */
-export interface Backing {
-  readonly kind: BackingKind;
+/** Pages of a huge page of the host: what one PMD maps. */
+export const HUGE_PAGES = HUGE_PAGE_SIZE >> PAGE_SHIFT;
+
+/** A piece of memory. */
+export interface Backing extends BackingSpec {
+  readonly id: number;
   readonly npages: number;
-  readonly bytes: number;
   /** Table of pages, by page number. */
   readonly pages: number;
 }
@@ -58,6 +61,32 @@ export interface Mapping {
   /** Table of ptes, by page of the mapping. */
   readonly ptes: number;
   vmas: Vma[];
+  /** Where huge pages are possible: for each stretch of 512 host pages, 1 if one PMD maps it. */
+  readonly pmds: Uint8Array | undefined;
+}
+
+/** The stretch of 512 host pages in which a page of the mapping lies, as an index of `pmds`. */
+const pmdOf = (mapping: Mapping, page: number): number =>
+  ((mapping.startHvn + page) >>> 9) - (mapping.startHvn >>> 9);
+
+/** First page (of the mapping; below 0 if the stretch begins before it) of the stretch in which a page lies. */
+export const pmdStart = (mapping: Mapping, page: number): number =>
+  ((mapping.startHvn + page) & ~(HUGE_PAGES - 1)) - mapping.startHvn;
+
+/** Does one PMD map the page and its 511 neighbours? */
+export function mapsHuge(mapping: Mapping, page: number): boolean {
+  return mapping.pmds !== undefined && mapping.pmds[pmdOf(mapping, page)] === 1;
+}
+
+/** Says that one PMD maps the stretch of a page, or no longer does. */
+export function setHuge(mapping: Mapping, page: number, huge: boolean): void {
+  if (mapping.pmds !== undefined) mapping.pmds[pmdOf(mapping, page)] = huge ? 1 : 0;
+}
+
+/** Room to say which stretches of a mapping are huge; undefined for memory that has no huge pages. */
+export function newPmds(backing: Backing, startHvn: number): Uint8Array | undefined {
+  if (backing.kind !== 'hugetlb' && backing.transparentHuge !== true) return undefined;
+  return new Uint8Array(((startHvn + backing.npages - 1) >>> 9) - (startHvn >>> 9) + 1);
 }
 
 /** Protection of a page of a mapping. */
@@ -70,9 +99,17 @@ export function protAt(mapping: Mapping, page: number): number {
 export function vmaFacts(mapping: Mapping, prot: number): number {
   const read = (prot & PROT_READ) !== 0;
   const write = read && (prot & PROT_WRITE) !== 0;
-  // A file's shared pages are write-notified (the filesystem must learn of the first store); a memfd's are not.
-  const mkwrite = write && mapping.shared && mapping.backing.kind === 'shm';
-  return F_VMA | (read ? F_VM_READ : 0) | (write ? F_VM_WRITE : 0) | (mkwrite ? F_MKWRITE : 0);
+  const vma = F_VMA | (read ? F_VM_READ : 0) | (write ? F_VM_WRITE : 0);
+  if (mapping.backing.kind === 'pfnmap') return vma | F_PFNMAP;
+  return vma | (write && readMapsWritable(mapping) ? F_MKWRITE : 0);
+}
+
+/**
+ * Does a read fault leave a pte that may be written, where the VMA may? Shared memory without write-notify, and what
+ * UFFDIO_COPY puts in; a file's shared pages are write-notified (the filesystem must learn of the first store).
+ */
+function readMapsWritable({ backing, shared }: Mapping): boolean {
+  return (shared && backing.kind !== 'file') || backing.userfaultfd !== undefined;
 }
 
 /** VMA facts that hold for every page from `page` on, or -1 if the pages differ. */
@@ -81,10 +118,14 @@ export function uniformFacts(mapping: Mapping, page: number, npages: number): nu
   return vma === undefined ? -1 : vmaFacts(mapping, vma.prot);
 }
 
-/** Residency facts of a page that has no pte: does touching it need I/O, or is it past the end? */
+/**
+ * Residency facts of a page that has no pte: is it past the end, or would it have to be waited for? Of shared memory
+ * swapped out nobody is sent away: shmem_swapin_folio() waits for the page whatever the caller asked.
+ */
 export function absentFacts(vm: Vm, mapping: Mapping, page: number): number {
   const { backing } = mapping;
   if (backing.kind === 'file' && page * PAGE_SIZE >= backing.bytes) return F_SIGBUS;
+  if (backing.kind === 'shm') return 0;
   const entry = vm.tableGet(backing.pages, page);
   return (entry & PAGE_EXISTS) !== 0 && (entry & PAGE_IN_CACHE) === 0 ? F_COLD : 0;
 }

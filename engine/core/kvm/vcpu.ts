@@ -10,15 +10,13 @@ import {
   FAULTLINE_EXIT_UNSUPPORTED,
   KVM_EXIT_HLT,
   KVM_EXIT_INTR,
-  KVM_EXIT_IO,
-  KVM_EXIT_MMIO,
   KVM_EXIT_SHUTDOWN,
   KVM_EXIT_UNKNOWN,
 } from '../../exits.ts';
 import { F_APF } from '../../facts.ts';
-import type { VcpuSetup } from '../../machine.ts';
+import type { VcpuSetup, VmOptions } from '../../machine.ts';
 import { STEP_INDEX } from '../../steps.ts';
-import { EV_EXIT, EV_MMIO_DATA } from '../vm.ts';
+import { EV_EXIT } from '../vm.ts';
 import { Cpu } from '../x86/cpu/cpu.ts';
 import { Emulator } from '../x86/emulator/emulator.ts';
 import { MAX_INSN_LENGTH } from '../x86/insn/decode.ts';
@@ -33,38 +31,28 @@ import {
   CPU_EXIT_UNSUPPORTED,
   CPU_OK,
 } from '../x86/ports.ts';
-import { CR0_PG, IF, RAX, Regs } from '../x86/regs.ts';
-import {
-  EMULTYPE_NO_DECODE,
-  EMULTYPE_TRAP_UD,
-  Emulation,
-  ENTER_GUEST,
-  EXIT_TO_USER,
-  PENDING_FAST_PIO,
-  PENDING_MMIO,
-  PENDING_NONE,
-  PENDING_PIO_IN,
-} from './emulate/emulate.ts';
+import { CR0_PG, Regs } from '../x86/regs.ts';
+import { EMULTYPE_TRAP_UD, Emulation, ENTER_GUEST, EXIT_TO_USER, PENDING_NONE } from './emulate/emulate.ts';
 import { KvmEmulateOps } from './emulate/emulate-ops.ts';
-import { ExceptionQueue } from './emulate/exceptions.ts';
+import { ExceptionQueue, PF_VECTOR } from './emulate/exceptions.ts';
 import { MmioState } from './emulate/mmio.ts';
 import { Fault } from './fault/fault.ts';
 import type { LifeRecorder } from './fault/life.ts';
 import { type FaultingVcpu, PageFaults } from './fault/page-fault.ts';
 import { GuestBus } from './guest-bus.ts';
+import { Irqchip } from './irqchip.ts';
 import { ACCESS_WRITE, WALK_OK } from './paging/guest-walk.ts';
 import type { Mmu } from './paging/mmu.ts';
 import { ShadowTables } from './paging/shadow.ts';
 import { SoftWalk } from './paging/soft-walk.ts';
 import { Patience } from './patience.ts';
 import { Tracing } from './trace.ts';
+import { UserspaceIo } from './userspace-io.ts';
 
 /** What a vCPU is made with. */
-export interface VcpuOptions {
+export interface VcpuOptions extends VmOptions {
   /** Work one KVM_RUN may take, in guest instructions; see patience.ts. */
   readonly budget: number;
-  /** A local APIC in the kernel (KVM_CREATE_IRQCHIP): asynchronous page faults become possible. */
-  readonly irqchip: boolean;
 }
 
 /** One vCPU. */
@@ -87,13 +75,16 @@ export class Vcpu implements FaultingVcpu {
   readonly #walk: SoftWalk;
   readonly #exceptions = new ExceptionQueue();
   readonly #patience: Patience;
-  readonly #irqchip: boolean;
+  readonly #irqchip: Irqchip | undefined;
+  readonly io: UserspaceIo;
+  /** Statistics: VM exits, and KVM_RUNs that a signal ended. */
+  vmExits = 0;
+  signalExits = 0;
 
   constructor(mmu: Mmu, exit: ExitRecord, life: LifeRecorder, options: VcpuOptions) {
     this.mmu = mmu;
     this.exit = exit;
     this.life = life;
-    this.#irqchip = options.irqchip;
     this.bus = new GuestBus(mmu.vm, this.regs);
     this.cpu = new Cpu(this.regs, this.bus);
     this.trace = new Tracing(this.regs, this.bus);
@@ -102,8 +93,14 @@ export class Vcpu implements FaultingVcpu {
     this.ops = new KvmEmulateOps(mmu, this.regs, this.mmio, this.#walk);
     this.emulator = new Emulator(this.regs, this.ops);
     this.ops.canUseGpa = () => this.emulator.canUseGpa();
-    this.emulation = new Emulation(this);
+    this.emulation = new Emulation(this, options.exitOnEmulationFailure === true);
     this.pageFaults = new PageFaults(this);
+    this.io = new UserspaceIo(this);
+    if (options.irqchip === true) {
+      this.#irqchip = new Irqchip(mmu, this.regs, (token) => this.#tellNotPresent(token));
+      this.ops.lapic = this.#irqchip.lapic;
+      this.regs.onMsrWrite = (msr, value) => this.#writeMsr(msr, value);
+    }
     this.regs.onTranslationChange = () => mmu.vm.flushTlb();
     this.regs.onPagingChange = () => {
       mmu.clearMmio();
@@ -123,6 +120,27 @@ export class Vcpu implements FaultingVcpu {
     this.pending = PENDING_NONE;
     this.#exceptions.reset();
     this.mmu.vm.flushTlb();
+    for (const [msr, value] of Object.entries(setup.msrs ?? {})) {
+      const taken = this.#irqchip?.writeMsr(Number(msr), BigInt(value)) ?? BigInt(value) === 0n;
+      if (!taken)
+        throw new Error(`model-specific register ${Number(msr).toString(16)} does not take this value`);
+    }
+  }
+
+  /** kvm_inject_page_fault() with the token of a page that is away instead of an address. */
+  #tellNotPresent(token: number): void {
+    this.regs.cr2 = token;
+    this.queueException(PF_VECTOR, 0);
+  }
+
+  /** The guest writes a register that KVM keeps: undefined for one that it keeps elsewhere, false for #GP. */
+  #writeMsr(msr: number, value: bigint): boolean | undefined {
+    const taken = this.#irqchip?.writeMsr(msr, value);
+    if (taken === undefined) return undefined;
+    // Intercepted, and the processor does not say where the next instruction is.
+    this.vmExits++;
+    this.emulation.decoded++;
+    return taken;
   }
 
   queueException(vector: number, errorCode: number): void {
@@ -136,12 +154,16 @@ export class Vcpu implements FaultingVcpu {
   }
 
   unsupported(): number {
-    const { regs, bus, exit } = this;
+    const { regs, bus } = this;
     const at = regs.linearRip();
     const bytes = new Uint8Array(MAX_INSN_LENGTH);
     bus.fetch(at, bytes, 0, Math.min(MAX_INSN_LENGTH, PAGE_SIZE - (at % PAGE_SIZE)));
-    exit.reason = FAULTLINE_EXIT_UNSUPPORTED;
-    exit.unsupported = describeInstruction(bytes, regs.mode, regs.rip);
+    return this.#unsupported(describeInstruction(bytes, regs.mode, regs.rip));
+  }
+
+  #unsupported(what: string): number {
+    this.exit.reason = FAULTLINE_EXIT_UNSUPPORTED;
+    this.exit.unsupported = what;
     return EXIT_TO_USER;
   }
 
@@ -163,16 +185,19 @@ export class Vcpu implements FaultingVcpu {
   run(): number {
     // An error that says nothing more must not leave the last exit's reason to be read.
     this.exit.reason = KVM_EXIT_UNKNOWN;
-    let next = this.#completeUserspaceIo();
+    let next = this.io.complete();
     this.#patience.begin();
     while (next === ENTER_GUEST) {
       const why = this.#enterGuest();
       if (why !== CPU_OK) next = this.#handleExit(why);
+      const unknown = this.#irqchip?.lapic.unsupported ?? '';
+      if (next === ENTER_GUEST && unknown !== '') next = this.#unsupported(unknown);
+      if (next === ENTER_GUEST && this.mmu.host.faults.signalPending) next = this.#signalled();
       if (next === ENTER_GUEST && this.#patience.isOver()) return this.#livelock();
     }
     this.mmu.vm.count(STEP_INDEX['userspace-exit']);
     this.mmu.vm.count(STEP_INDEX.syscall);
-    if (next >= 0) this.#fillExit();
+    if (next >= 0) this.io.fill();
     const ret = next < 0 ? next : 0;
     if (this.life.open) this.life.exited(exitSays(ret, this.exit));
     this.trace.to?.kvmUserspaceExit(ret, this.exit.reason);
@@ -184,10 +209,29 @@ export class Vcpu implements FaultingVcpu {
     this.mmu.vm.count(STEP_INDEX['world-switch']);
     const { to } = this.trace;
     to?.kvmEntry(this.regs.rip);
-    const delivered = this.#exceptions.deliver(this.cpu);
-    const why = delivered === CPU_OK ? this.cpu.run(this.#patience.left) : delivered;
+    const delivered = this.#inject();
+    const most = this.#irqchip?.slice(this.#patience.left) ?? this.#patience.left;
+    const why = delivered === CPU_OK ? this.cpu.run(most) : delivered;
+    if (why === CPU_EXIT_BUDGET) this.#irqchip?.readDone();
     if (to !== undefined) this.trace.exit(to, why, this.cpu.io, this.isDirect());
+    if (why !== CPU_EXIT_BUDGET) this.vmExits++;
     return why;
+  }
+
+  /** kvm_check_and_inject_events(): an exception first, or else an interrupt if the guest takes one now. */
+  #inject(): number {
+    this.#irqchip?.checkCompletion();
+    if (this.#irqchip !== undefined && this.#exceptions.empty) {
+      const vector = this.#irqchip.takeInterrupt();
+      if (vector >= 0) this.#exceptions.queue(vector, -1);
+    }
+    return this.#exceptions.deliver(this.cpu);
+  }
+
+  /** kvm_emulate_halt() with the APIC in the kernel: the vCPU sleeps there until something comes for it. */
+  #halted(irqchip: Irqchip): number {
+    if (irqchip.sleep()) return ENTER_GUEST;
+    return this.#livelock('the guest halts, and nothing is there to wake it: KVM_RUN does not return');
   }
 
   #handleExit(why: number): number {
@@ -196,13 +240,18 @@ export class Vcpu implements FaultingVcpu {
         this.mmu.apf = this.#canTakeAsyncFault() ? F_APF : 0;
         return this.pageFaults.handle();
       case CPU_EXIT_IO:
-        return this.#io();
+        return this.#port();
       case CPU_EXIT_HLT:
         // The processor does not say where the next instruction is: KVM decodes HLT to step over it.
         this.mmu.vm.count(STEP_INDEX['emulate-decode']);
+        this.emulation.decoded++;
+        if (this.#irqchip !== undefined) return this.#halted(this.#irqchip);
         this.exit.reason = KVM_EXIT_HLT;
         return EXIT_TO_USER;
       case CPU_EXIT_SHUTDOWN:
+        // shutdown_interception(): the processor leaves nothing of the vCPU, so KVM resets it. A triple fault that
+        // KVM itself made up (KVM_REQ_TRIPLE_FAULT) leaves everything.
+        if (!this.#exceptions.tripleFault) this.regs.init();
         this.exit.reason = KVM_EXIT_SHUTDOWN;
         return EXIT_TO_USER;
       case CPU_EXIT_UD:
@@ -217,82 +266,30 @@ export class Vcpu implements FaultingVcpu {
 
   /** kvm_can_do_async_pf(): an APIC to wake the vCPU with, interrupts on, nothing on its way to the guest. */
   #canTakeAsyncFault(): boolean {
-    return this.#irqchip && (this.regs.eflags & IF) !== 0 && this.#exceptions.empty;
+    return this.#irqchip?.allowed === true && this.#exceptions.empty;
   }
 
-  /** io_interception(): one port access; strings go through the emulator. */
-  #io(): number {
-    const { io } = this.cpu;
-    if (io.isString) return this.emulation.emulate(0, 0);
-    this.mmu.vm.count(STEP_INDEX.pio);
-    const { exit } = this;
-    exit.reason = KVM_EXIT_IO;
-    exit.port = io.port;
-    exit.len = io.size;
-    exit.count = 1;
-    exit.isWrite = !io.isIn;
-    const value = this.regs.gpr[2 * RAX]!;
-    for (let i = 0; i < 4; i++) exit.data[i] = value >>> (8 * i);
-    this.trace.to?.kvmPio(exit.isWrite, exit.port, exit.len, 1, exit.isWrite ? value >>> 0 : 0);
-    this.pending = PENDING_FAST_PIO;
-    return EXIT_TO_USER;
+  #port(): number {
+    const device = this.#irqchip?.deviceAt(this.cpu.io.port);
+    if (device !== undefined) return this.#unsupported(device);
+    return this.io.port();
   }
 
-  /** vcpu->arch.complete_userspace_io(). */
-  #completeUserspaceIo(): number {
-    const { pending, exit } = this;
-    this.pending = PENDING_NONE;
-    if (pending === PENDING_NONE) return ENTER_GUEST;
-    if (pending === PENDING_FAST_PIO) return this.#completeFastPio();
-    if (pending === PENDING_PIO_IN) {
-      this.ops.pio.data.set(exit.data);
-      this.ops.pio.answered = true;
-      return this.emulation.emulate(0, EMULTYPE_NO_DECODE);
-    }
-    return this.#completeMmio();
-  }
-
-  #completeMmio(): number {
-    const { exit, mmio } = this;
-    if (!mmio.complete(exit)) {
-      mmio.fillExit(exit);
-      this.pending = PENDING_MMIO;
-      return EXIT_TO_USER;
-    }
-    return mmio.readCompleted ? this.emulation.emulate(0, EMULTYPE_NO_DECODE) : ENTER_GUEST;
-  }
-
-  #completeFastPio(): number {
-    const { exit } = this;
-    if (!exit.isWrite) {
-      const d = exit.data;
-      this.cpu.setAx(exit.len, d[0]! | (d[1]! << 8) | (d[2]! << 16) | (d[3]! << 24));
-    }
-    this.cpu.advance();
-    return ENTER_GUEST;
-  }
-
-  /** Fills and records what userspace sees of an exit. */
-  #fillExit(): void {
-    const { exit, mmu } = this;
-    if (this.pending === PENDING_MMIO) this.mmio.fillExit(exit);
-    if (exit.reason === KVM_EXIT_MMIO) {
-      mmu.vm.count(STEP_INDEX['mmio-exit']);
-      const d = exit.data;
-      const shown = exit.isWrite ? exit.len : 0;
-      const low = shown > 0 ? d[0]! | ((d[1]! << 8) & mask(shown, 1)) | ((d[2]! << 16) & mask(shown, 2)) : 0;
-      mmu.vm.record(EV_MMIO_DATA, low, exit.isWrite ? 1 : 0, exit.len);
-    }
+  /** The VMM's signal came while the vCPU waited for a page: KVM_RUN returns once the fault is served. */
+  #signalled(): number {
+    this.mmu.host.faults.signalPending = false;
+    this.signalExits++;
+    this.exit.reason = KVM_EXIT_INTR;
+    return -EINTR;
   }
 
   /** A guest that goes nowhere is stopped, as a VMM's signal would stop it. */
-  #livelock(): number {
+  #livelock(says = exitSays(-EINTR, this.exit)): number {
     this.exit.reason = KVM_EXIT_INTR;
-    if (this.life.open) this.life.note('KVM_RUN', exitSays(-EINTR, this.exit));
+    this.signalExits++;
+    if (this.life.open) this.life.note('KVM_RUN', says);
     this.trace.to?.kvmUserspaceExit(-EINTR, KVM_EXIT_INTR);
     this.mmu.vm.record(EV_EXIT, -EINTR, this.regs.rip, 0);
     return -EINTR;
   }
 }
-
-const mask = (shown: number, byte: number): number => (shown > byte ? -1 : 0);

@@ -104,6 +104,9 @@ const SEG_NAMES = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
 /** PAT after reset. */
 const RESET_PAT = 0x0007040600070406n;
 
+/** Family, model and stepping of the processor (CPUID leaf 1), which a reset leaves in RDX: QEMU's AMD processor. */
+const CPUID_SIGNATURE = 0x60fb1;
+
 /** Everything `KVM_GET_REGS`, `KVM_GET_SREGS` and the FPU state hold, as far as a guest here can see it. */
 export class Regs {
   /** Sixteen 64-bit registers as pairs of int32: low, high. */
@@ -156,6 +159,8 @@ export class Regs {
   fpuStatus = 0;
   /** Called when cached translations are no longer good: for the level that the guest is at now… */
   onTranslationChange: () => void = () => {};
+  /** Asked before a model-specific register is written: taken, refused (#GP), or undefined for one like any other. */
+  onMsrWrite: (msr: number, value: bigint) => boolean | undefined = () => undefined;
   /** …or at all: paging, its tables or its rules changed, or the guest says so (INVLPG). */
   onPagingChange: () => void = () => {};
 
@@ -193,11 +198,13 @@ export class Regs {
     const size = real ? 0 : SEG_BIG | SEG_GRANULAR;
     const data = SEG_PRESENT | SEG_S | SEG_RW | SEG_ACCESSED | dpl;
     this.cpl = setup.cpl ?? 0;
-    this.segSel.fill(real ? 0 : 16 | this.cpl);
+    // A user's selectors are those of a kernel that has its own two segments first: 1b and 23.
+    const user = this.cpl === 3;
+    this.segSel.fill(real ? 0 : user ? 0x23 : 0x10);
     this.segBase.fill(0);
     this.segLimit.fill(real ? 0xffff : 0xffffffff);
     this.segAttr.fill(data | size);
-    if (!real) this.segSel[CS] = 8 | this.cpl;
+    if (!real) this.segSel[CS] = user ? 0x1b : 8;
     const code = setup.mode === 'long64' ? SEG_LONG | SEG_GRANULAR : size;
     this.segAttr[CS] = data | SEG_CODE | code;
     this.segSel[LDTR] = 0;
@@ -206,15 +213,22 @@ export class Regs {
     this.segLimit[TR] = 0xffff;
     this.segAttr[LDTR] = SEG_PRESENT | 2;
     this.segAttr[TR] = SEG_PRESENT | 3;
-    this.gdtBase = 0;
-    this.gdtLimit = 0xffff;
-    this.idtBase = 0;
-    this.idtLimit = 0xffff;
+    this.gdtBase = setup.gdt?.base ?? 0;
+    this.gdtLimit = setup.gdt?.limit ?? 0xffff;
+    this.idtBase = setup.idt?.base ?? 0;
+    this.idtLimit = setup.idt?.limit ?? 0xffff;
     for (const [name, segmentBase] of Object.entries(setup.segs ?? {})) {
       const seg = SEG_NAMES.indexOf(name);
       this.segBase[seg] = segmentBase;
       this.segSel[seg] = segmentBase >>> 4;
     }
+  }
+
+  /** INIT: what the vCPU is after its processor has shut down (kvm_vcpu_reset()). */
+  init(): void {
+    this.setup({ mode: 'real16', regs: { rip: 0xfff0, rdx: CPUID_SIGNATURE } });
+    this.segBase[CS] = 0xffff0000;
+    this.segSel[CS] = 0xf000;
   }
 
   /** After CR0, EFER or a segment changed: mode, sizes, and that code is to be looked up again. */

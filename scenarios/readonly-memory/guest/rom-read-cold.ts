@@ -14,7 +14,7 @@ import {
   GUP_REASONS,
   NO_SLOT,
   OWN,
-  UNFLAGGED_READONLY,
+  SWAP_IS_WAITED_FOR,
 } from '../sources.ts';
 
 export default defineScenario({
@@ -41,8 +41,9 @@ export default defineScenario({
     const dies = ends('efault', COLD_READ_DIES, { operations: 0, exits: { efault: 1 } });
     return everyStrategy(
       {
-        // Stepping over a store is possible; stepping over a load would invent a value.
-        ...same([...UNFLAGGED_READONLY, 'efault-skip'], dies),
+        'mmap-prot-read': dies,
+        // Of shared memory nobody is sent away without a page.
+        ...same(['shm-multi-map', 'efault-skip'], lives(SWAP_IS_WAITED_FOR)),
         'gup-nowait-reasons': lives(GUP_REASONS),
         ...same([...FLAGGED, 'readonly-memslot-v3'], lives(ASYNC_FIX)),
         'private-cow': lives(COPY_ON_WRITE),
@@ -51,7 +52,7 @@ export default defineScenario({
       },
       {
         'mmap-prot-read+judge-vma-by-access': lives(ASYNC_FIX),
-        'shm-multi-map+judge-vma-by-access': lives(ASYNC_FIX),
+        'shm-multi-map+judge-vma-by-access': lives(SWAP_IS_WAITED_FOR),
         // Its mapping can be written, so even the guess of 3.5 comes out right.
         'readonly-memslot-judge-vma-by-access': lives(OWN),
         'coexist-judge-vma-by-access': dies,

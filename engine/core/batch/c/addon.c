@@ -60,6 +60,7 @@ static napi_value make(napi_env env, napi_callback_info info)
 	vm->vmas = calloc(slots, sizeof(vma_t));
 	vm->res = calloc(host / 32 + 1, 4);
 	vm->swp = calloc(host / 32 + 1, 4);
+	vm->own = calloc(host / 32 + 1, 4);
 	vm->frame_of = calloc(host, 4);
 	vm->mem = aligned_alloc(4096, (size_t)l.frames << 12);
 	memset(vm->mem, 0, (size_t)l.frames << 12);
@@ -81,6 +82,7 @@ static napi_value drop(napi_env env, napi_callback_info info)
 	free(vm->vmas);
 	free(vm->res);
 	free(vm->swp);
+	free(vm->own);
 	free(vm->frame_of);
 	free(vm->mem);
 	free(vm);

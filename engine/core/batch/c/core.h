@@ -22,11 +22,11 @@ enum { SP_P = 1, SP_W = 2, SP_MMIO = 4, SP_FRAME_SHIFT = 3 };
 #define TLB_N 1024u
 #define RING 1024u
 #define INVALID 0xffffffffu
-#define FACT_WORDS 4096u
+#define FACT_WORDS 8192u
 #define AROUND 16u
 
 /* Steps that are counted when they happen; the others follow from the words (account.h). */
-enum { ST_SYSCALL, ST_SLOT_CHANGE, ST_HOST_MAP, ST_HOST_COW, ST_STAGE2_ZAP, NCOUNTED };
+enum { ST_SYSCALL, ST_SLOT_CHANGE, ST_HOST_MAP, ST_HOST_COW, ST_STAGE2_ZAP, ST_HOST_IO, NCOUNTED };
 
 typedef struct { u32 tag[2]; u8 *base; } tlbe;          /* 16 bytes; tag[0] may be read, tag[1] written */
 typedef struct { u32 gfn, npages, hvn, facts; } slot_t; /* sorted by gfn */
@@ -40,7 +40,7 @@ typedef struct {
 	u32 nslots, last_slot;
 	vma_t *vmas;
 	u32 nvmas, last_vma;
-	u32 *res, *swp; /* mapped in the VMM and swapped out: bitmaps, by host page */
+	u32 *res, *swp, *own; /* mapped in the VMM, swapped out, a private copy: bitmaps, by host page */
 	u32 *frame_of;  /* frame + 1 by host page, 0 = never populated */
 	u8 *mem;
 	u32 nframes, next_frame;
@@ -100,7 +100,7 @@ static inline u32 facts(vm_t *vm, u32 slot, u32 hvn, u32 write)
 	u32 i = write | vm->slots[slot].facts, v = find_vma(vm, hvn), w = hvn >> 5, b = hvn & 31;
 	if (v == INVALID) return i;
 	u32 mapped = 0u - ((vm->res[w] >> b) & 1);
-	return i | vm->vmas[v].facts | (mapped & vm->vmas[v].mapped) | ((vm->swp[w] >> b) & 1) * F_COLD;
+	return i | vm->vmas[v].facts | (mapped & vm->vmas[v].mapped) | ((vm->own[w] >> b) & 1) * F_PTE_WRITE;
 }
 
 /* Enters the page into the TLB and does the access. */
@@ -129,7 +129,12 @@ static inline u32 populate(vm_t *vm, u32 hvn)
 	return 1;
 }
 
-/* A private page that was mapped for reading gets a copy of its own; the entry of the old one goes. */
+#define STALE 2u
+
+/*
+ * A private page that was mapped for reading gets a copy of its own; the entry of the old one goes, and the fault
+ * finds that the host's mapping changed while it was served.
+ */
 static __attribute__((noinline)) u32 copy_on_write(vm_t *vm, u32 hvn)
 {
 	u8 *from = vm->mem + ((u64)(vm->frame_of[hvn] - 1) << 12);
@@ -138,7 +143,8 @@ static __attribute__((noinline)) u32 copy_on_write(vm_t *vm, u32 hvn)
 	vm->frame_of[hvn] = ++vm->next_frame;
 	vm->steps[ST_HOST_COW]++;
 	vm->steps[ST_STAGE2_ZAP]++;
-	return 1;
+	set_bit(vm->own, hvn);
+	return STALE;
 }
 
 /* do_fault_around(): a file's read fault maps its neighbours too, up to the end of VMA and page table. */
@@ -159,13 +165,14 @@ static __attribute__((noinline)) u32 map_around(vm_t *vm, const vma_t *a, u32 hv
 	return 1;
 }
 
-/* handle_mm_fault(): the page comes into memory, read back or as zeros, and is mapped in the VMM. */
+/* handle_mm_fault(): the page comes into memory, read back or as zeros, and is mapped in the VMM. 0: no frame left. */
 static inline u32 fault_in(vm_t *vm, u32 hvn, u32 write)
 {
 	vma_t *a = &vm->vmas[vm->last_vma];
 	if (get_bit(vm->res, hvn)) return copy_on_write(vm, hvn);
 	if (vm->around && !write && !(a->facts & F_MKWRITE)) return map_around(vm, a, hvn);
 	if (!populate(vm, hvn)) return 0;
+	vm->steps[ST_HOST_IO] += get_bit(vm->swp, hvn);
 	clear_bit(vm->swp, hvn);
 	set_bit(vm->res, hvn);
 	return 1;
@@ -183,7 +190,7 @@ static u32 device(vm_t *vm, u32 gfn, u32 off, u32 write, u32 val)
 static __attribute__((noinline)) u32 slow(vm_t *vm, u32 gfn, u32 off, u32 write, u32 val)
 {
 	for (;;) {
-		u32 sp = vm->spte[gfn], s, hvn = 0, word = write, v = V_EMULATE_MMIO;
+		u32 sp = vm->spte[gfn], s, hvn = 0, word = write, v = V_EMULATE_MMIO, got = 1;
 		if ((sp & SP_P) && (!write || (sp & SP_W))) return tlb_fill(vm, gfn, off, write, val, sp);
 		if (sp & SP_MMIO) return device(vm, gfn, off, write, val);
 		s = find_slot(vm, gfn);
@@ -195,9 +202,10 @@ static __attribute__((noinline)) u32 slow(vm_t *vm, u32 gfn, u32 off, u32 write,
 		vm->words[word | (sp & SP_P) * FACT_WORDS]++;
 		switch (v & V_ACTION) {
 		case V_MAP:
-			if ((v & V_FAULT_IN) && !fault_in(vm, hvn, write)) break;
+			if ((v & V_FAULT_IN) && !(got = fault_in(vm, hvn, write))) break;
 			record(vm, EV_FAULT, word, gfn, v);
-			vm->spte[gfn] = (vm->frame_of[hvn] - 1) << SP_FRAME_SHIFT | SP_P | (v & V_WRITABLE ? SP_W : 0);
+			vm->spte[gfn] = got == STALE ? 0 : (vm->frame_of[hvn] - 1) << SP_FRAME_SHIFT | SP_P |
+							    (v & V_WRITABLE ? SP_W : 0);
 			continue;
 		case V_EMULATE_MMIO:
 			record(vm, EV_FAULT, word, gfn, v);

@@ -15,6 +15,7 @@ import {
   X86EMUL_UNHANDLEABLE,
 } from '../../x86/ports.ts';
 import { CR0_PG, MODE_LONG64, type Regs } from '../../x86/regs.ts';
+import type { LocalApic } from '../lapic.ts';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, WALK_OK } from '../paging/guest-walk.ts';
 import type { Mmu } from '../paging/mmu.ts';
 import type { SoftWalk } from '../paging/soft-walk.ts';
@@ -63,6 +64,8 @@ export class KvmEmulateOps implements EmulateOps {
     answered: false,
   };
   readonly bus = new MmioBus();
+  /** The local APIC, where it is in the kernel: asked before the bus. */
+  lapic: LocalApic | undefined;
   readonly #mmu: Mmu;
   readonly #regs: Regs;
   readonly #mmio: MmioState;
@@ -201,6 +204,11 @@ export class KvmEmulateOps implements EmulateOps {
       gpa,
       this.buf.slice(at, write ? at + n : at),
     );
+    if (this.lapic?.covers(gpa) === true) {
+      if (write) this.lapic.write(gpa, this.buf, at, n);
+      else this.lapic.read(gpa, this.buf, at, n);
+      return X86EMUL_CONTINUE;
+    }
     const handled = write && !this.bus.empty ? this.#busWrite(gpa, n, at) : 0;
     if (handled < n) this.#mmio.add(gpa + handled, n - handled, at + handled);
     return X86EMUL_CONTINUE;

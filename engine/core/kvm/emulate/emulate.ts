@@ -2,13 +2,7 @@
  * x86_emulate_instruction() and what surrounds it (arch/x86/kvm/x86.c, Linux 6.1): decode, the chance to let
  * the guest try again first, execution, and what becomes of an instruction KVM cannot do.
  */
-import {
-  type ExitRecord,
-  KVM_EXIT_INTERNAL_ERROR,
-  KVM_EXIT_IO,
-  KVM_EXIT_MMIO,
-  KVM_INTERNAL_ERROR_EMULATION,
-} from '../../../exits.ts';
+import { type ExitRecord, KVM_EXIT_IO, KVM_EXIT_MMIO } from '../../../exits.ts';
 import { F_WRITE } from '../../../facts.ts';
 import { EMULATION_FAILURE_INTERNAL_ERROR, EMULATION_FAILURE_MMIO } from '../../../policy.ts';
 import { type Place, STEP_INDEX } from '../../../steps.ts';
@@ -23,6 +17,7 @@ import { ACCESS_READ, ACCESS_WRITE } from '../paging/guest-walk.ts';
 import type { Mmu } from '../paging/mmu.ts';
 import type { Tracing } from '../trace.ts';
 import type { KvmEmulateOps } from './emulate-ops.ts';
+import { fillEmulationFailure } from './emulation-failure.ts';
 import { UD_VECTOR } from './exceptions.ts';
 import type { MmioState } from './mmio.ts';
 
@@ -89,9 +84,15 @@ export class Emulation {
   failed = 0;
   /** Fault words for which reexecute_instruction() asked for a writable page, and how often. */
   readonly reexecuteWords = new Map<number, number>();
+  /** KVM_CAP_EXIT_ON_EMULATION_FAILURE. */
+  readonly #exitOnFailure: boolean;
+  /** Statistics: instructions decoded, and MMIO exits, one for all pieces of an access. */
+  decoded = 0;
+  mmioExits = 0;
 
-  constructor(vcpu: EmulationHost) {
+  constructor(vcpu: EmulationHost, exitOnFailure: boolean) {
     this.#vcpu = vcpu;
+    this.#exitOnFailure = exitOnFailure;
   }
 
   /** x86_emulate_instruction(): ENTER_GUEST, or EXIT_TO_USER with the exit filled. */
@@ -102,6 +103,7 @@ export class Emulation {
       this.#vcpu.clearExceptionQueue();
       ops.gpaAvailable = false;
       vm.count(STEP_INDEX['emulate-decode']);
+      this.decoded++;
       const decoded = emulator.decode();
       if (trace.to !== undefined) trace.emulate(trace.to, emulator, false);
       if (decoded === EMULATION_FAILED) return this.#decodeFailed(address, type);
@@ -160,6 +162,7 @@ export class Emulation {
     }
     // A store's registers are written back before userspace sees it; a load's instruction runs again after.
     if (mmio.isWrite) this.#commit();
+    this.mmioExits++;
     this.#vcpu.pending = PENDING_MMIO;
     return EXIT_TO_USER;
   }
@@ -246,6 +249,7 @@ export class Emulation {
   /** handle_emulation_failure(). */
   #failure(address: number, type: number, where: Place): number {
     const { mmu, exit, life, regs, trace } = this.#vcpu;
+    const guestOnly = regs.cpl !== 0 && !this.#exitOnFailure;
     this.failed++;
     if (trace.to !== undefined) trace.emulate(trace.to, this.#vcpu.emulator, true);
     const gpa = (type & EMULTYPE_PF) !== 0 ? this.#vcpu.faultGpa(address, ACCESS_READ) : -1;
@@ -258,15 +262,15 @@ export class Emulation {
     mmu.vm.record(EV_EMULATE, regs.rip, -1, verdict);
     if (life.open) {
       life.note(where, 'KVM cannot emulate this instruction');
-      if (fault) life.decided('handle_emulation_failure()', FAILURE_SAYS[verdict]!, askFailure(word));
-      else life.note('handle_emulation_failure()', FAILURE_SAYS[verdict]!);
+      const says =
+        verdict === 0 && guestOnly ? '#UD for the guest, which is no kernel' : FAILURE_SAYS[verdict]!;
+      if (fault) life.decided('handle_emulation_failure()', says, askFailure(word));
+      else life.note('handle_emulation_failure()', says);
     }
     if (verdict === EMULATION_FAILURE_INTERNAL_ERROR) {
-      this.#vcpu.queueException(UD_VECTOR, -1);
-      // Userspace is told of a kernel's failures only; a user program has its #UD and no more.
-      if (regs.cpl !== 0) return ENTER_GUEST;
-      exit.reason = KVM_EXIT_INTERNAL_ERROR;
-      exit.suberror = KVM_INTERNAL_ERROR_EMULATION;
+      if (!this.#exitOnFailure) this.#vcpu.queueException(UD_VECTOR, -1);
+      if (guestOnly) return ENTER_GUEST;
+      fillEmulationFailure(exit, this.#vcpu.emulator);
       return EXIT_TO_USER;
     }
     if (verdict !== EMULATION_FAILURE_MMIO) return ENTER_GUEST;

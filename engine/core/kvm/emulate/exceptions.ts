@@ -26,13 +26,14 @@ export class ExceptionQueue {
   #errorCode = -1;
   /** The exception whose delivery ended in the fault being handled, or -1. */
   #undelivered = -1;
-  #tripleFault = false;
+  /** KVM_REQ_TRIPLE_FAULT: an exception on top of a double fault. */
+  tripleFault = false;
 
   /** kvm_multiple_exception(): on top of one whose delivery faulted, it may become a double or triple fault. */
   queue(vector: number, errorCode: number): void {
     const before = this.#undelivered;
     this.#undelivered = -1;
-    if (before === DF_VECTOR) this.#tripleFault = true;
+    if (before === DF_VECTOR) this.tripleFault = true;
     const double = isContributory(vector)
       ? isContributory(before) || before === PF_VECTOR
       : vector === PF_VECTOR && before === PF_VECTOR;
@@ -42,7 +43,7 @@ export class ExceptionQueue {
 
   /** What is on its way, in words: for explanations. */
   get says(): string {
-    if (this.#tripleFault) return 'a triple fault';
+    if (this.tripleFault) return 'a triple fault';
     const name = NAMES[this.#vector] ?? `exception ${this.#vector}`;
     return this.#errorCode < 0 ? name : `${name} with error code 0x${this.#errorCode.toString(16)}`;
   }
@@ -56,7 +57,7 @@ export class ExceptionQueue {
   /** As after KVM_SET_REGS. */
   reset(): void {
     this.clear();
-    this.#tripleFault = false;
+    this.tripleFault = false;
   }
 
   /** Nothing is on its way. */
@@ -67,7 +68,7 @@ export class ExceptionQueue {
   /** Event injection at entry: CPU_OK if the guest may run, else the VM exit it ended in. */
   deliver(cpu: Cpu): number {
     if (this.#vector < 0) return CPU_OK;
-    if (this.#tripleFault) return CPU_EXIT_SHUTDOWN;
+    if (this.tripleFault) return CPU_EXIT_SHUTDOWN;
     const why = cpu.deliver(this.#vector, this.#errorCode);
     // An event whose delivery faulted is delivered again after the fault is served.
     this.#undelivered = why === CPU_EXIT_NPF ? this.#vector : -1;

@@ -129,7 +129,7 @@ function faultPfn(f: Facts, kvm: FaultPolicy, nowait: boolean, watch: Watch): Pf
 function hvaToPfn(f: Facts, kvm: FaultPolicy, nowait: boolean, watch: Watch): PfnVerdict {
   // A read of a read-only slot does not even try for write: the "writable" hint is dropped.
   if (f.write || !f.slotReadonly) {
-    if (f.pteWrite) {
+    if (f.pteWrite && !f.pfnmap) {
       watch('hva_to_pfn_fast()', 'the host has it mapped writable', 'gup-fast');
       return PFN_OK;
     }
@@ -140,6 +140,7 @@ function hvaToPfn(f: Facts, kvm: FaultPolicy, nowait: boolean, watch: Watch): Pf
     return PFN_OK;
   }
   watch('hva_to_pfn_slow()', gupRefusal(f, nowait), 'gup-slow');
+  if (f.pfnmap) return remappedPfn(f, watch);
   if (!nowait) watch('check_user_page_hwpoison()', 'asked again: is the page poisoned?', 'gup-slow');
   const pfn = kvm.gupFailed(f, nowait);
   const asked: Asked = { decision: 'gupFailed', answer: (k) => k.gupFailed(f, nowait) };
@@ -147,8 +148,19 @@ function hvaToPfn(f: Facts, kvm: FaultPolicy, nowait: boolean, watch: Watch): Pf
   return pfn;
 }
 
+/** hva_to_pfn_remapped(): memory of a device; the pte says what may be done with it, whatever the VMA allows. */
+function remappedPfn(f: Facts, watch: Watch): PfnVerdict {
+  if (f.write && !f.pteWrite) {
+    watch('hva_to_pfn_remapped()', 'a driver mapped it, and its pte may not be written: read-only');
+    return KVM_PFN_ERR_RO_FAULT;
+  }
+  watch('hva_to_pfn_remapped()', 'a driver mapped it: the page number is read from the pte');
+  return PFN_OK;
+}
+
 /** get_user_pages_unlocked() for one page. */
 function gupGivesPage(f: Facts, nowait: boolean): boolean {
+  if (f.pfnmap) return false;
   if (!f.vmRead || (f.write && !f.vmWrite)) return false;
   if (f.sigbus) return false;
   return !(f.cold && nowait);
@@ -156,6 +168,7 @@ function gupGivesPage(f: Facts, nowait: boolean): boolean {
 
 function gupRefusal(f: Facts, nowait: boolean): string {
   if (!f.vma) return 'get_user_pages: -EFAULT, nothing mapped at the address';
+  if (f.pfnmap) return 'get_user_pages: -EFAULT, it does not give the memory of a device';
   if (!f.vmRead) return 'get_user_pages: -EFAULT, the mapping may not be read';
   if (f.write && !f.vmWrite) return 'get_user_pages: -EFAULT, the mapping may not be written';
   if (f.sigbus) return 'get_user_pages: -EFAULT, the page is past the end of the file';
@@ -182,7 +195,7 @@ function watchGup(f: Facts, nowait: boolean, watch: Watch): void {
   else watch('hva_to_pfn_slow()', 'it may not be written', 'gup-fast');
 }
 
-const needsFaultIn = (f: Facts): boolean => (f.write ? !f.pteWrite : !f.ptePresent);
+const needsFaultIn = (f: Facts): boolean => !f.pfnmap && (f.write ? !f.pteWrite : !f.ptePresent);
 
 /** After a read fault: is the host's pte writable, so that stage 2 may be? */
 const readLeavesWritable = (f: Facts): boolean => (f.ptePresent ? f.pteWrite : f.mkwrite);

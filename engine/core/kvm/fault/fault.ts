@@ -23,6 +23,9 @@ export const HOW_GUEST = 5;
 export const HOW_TABLE_UNREADABLE = 6;
 /** KVM cannot write an accessed or dirty bit to a table of the guest. */
 export const HOW_BITS_REFUSED = 7;
+/** Through the fault path to a page, and then the host's mapping had changed: nothing is mapped. */
+export const HOW_STALE = 8;
+
 /** A way: what it counts as (through the fault path the verdict says), the function where it ends, and what that did. */
 interface How {
   readonly kind?: FaultKind;
@@ -59,6 +62,11 @@ export const HOWS: readonly How[] = [
     kind: 'guest',
     at: 'walk_addr_generic()',
     says: "an accessed or dirty bit cannot be written to the guest's page table: taken for the guest's own fault",
+  },
+  {
+    kind: 'retry',
+    at: 'is_page_fault_stale()',
+    says: "the host's mapping changed while it gave the page: the guest faults once more",
   },
 ];
 

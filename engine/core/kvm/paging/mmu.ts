@@ -5,12 +5,12 @@
  */
 import { GFN_LIMIT, KVM_MEM_READONLY, PAGE_SIZE } from '../../../abi.ts';
 import { assert } from '../../../assert.ts';
-import { F_SLOT, F_SLOT_READONLY, F_VM_READ } from '../../../facts.ts';
+import { F_PFNMAP, F_SLOT, F_SLOT_READONLY, F_VM_READ } from '../../../facts.ts';
 import { STEP_INDEX } from '../../../steps.ts';
 import type { AddressSpace } from '../../host/address-space.ts';
 import { absentFacts, PTE_FACTS, PTE_FRAME_SHIFT } from '../../host/mapping.ts';
 import { EV_FAULT, type Vm, WORDS } from '../../vm.ts';
-import { Fault, FaultCounts, HOW_FAST, HOW_PATH } from '../fault/fault.ts';
+import { Fault, FaultCounts, HOW_FAST, HOW_PATH, HOW_STALE } from '../fault/fault.ts';
 import {
   V_ACTION,
   V_ASYNC,
@@ -31,6 +31,7 @@ import {
   SLOT_PTE_OFFSET,
   SLOT_PTES,
 } from '../slots/memslots.ts';
+import { mapLarge, zapCollapsible } from './large-pages.ts';
 import { MmioInfo } from './mmio-info.ts';
 import {
   SPTE_FAST_FIXABLE,
@@ -67,6 +68,13 @@ export class Mmu extends MmioInfo {
   /** For look-ups that are no fault, and for pages that prefetch.ts maps beside the one that faulted. */
   readonly #look = new Fault();
   readonly neighbour = new Fault();
+  /** MMIO entries made, and faults of the kernel's own when an asynchronous one was ready. */
+  mmioEntries = 0;
+  prefetched = 0;
+  /** Calls of the notifier so far (`mmu_invalidate_seq`). */
+  invalidations = 0;
+  /** An asynchronous fault is to be set up. */
+  onAsync: (fault: Fault) => void = () => {};
   /** Shadow page tables, where they are in use, forget what they had. */
   onZap: () => void = () => {};
   /** …or lose write access to these frames, for the dirty log. */
@@ -85,6 +93,8 @@ export class Mmu extends MmioInfo {
           this.stage2.zapAll();
           this.onZap();
         },
+        split: (gfn, npages) => this.stage2.split(gfn, npages),
+        collapse: (slot) => zapCollapsible(this, slot),
         writeProtect: (gfn, npages) => {
           this.stage2.writeProtect(gfn, npages);
           this.onWriteProtect(gfn, npages);
@@ -101,6 +111,7 @@ export class Mmu extends MmioInfo {
 
   /** The MMU notifier (kvm_mmu_notifier_invalidate_range_start()): a host range changed, its entries go. */
   invalidate(hvn: number, npages: number): void {
+    this.invalidations++;
     this.slots.refreshFacts();
     this.vm.flushTlb();
     for (const slot of this.slots.all()) {
@@ -135,7 +146,7 @@ export class Mmu extends MmioInfo {
     const { h } = this.vm;
     const facts = h[slot + SLOT_FACTS]!;
     if (facts < 0) return this.#mixedFacts(slot, gfn);
-    if ((facts & F_VM_READ) === 0) return facts;
+    if ((facts & (F_VM_READ | F_PFNMAP)) === 0) return facts;
     const page = gfn - h[slot + SLOT_BASE_GFN]! + h[slot + SLOT_PTE_OFFSET]!;
     const leaf = h[h[slot + SLOT_PTES]! + (page >>> 9)]!;
     const pte = leaf === 0 ? 0 : h[leaf + (page & 511)]!;
@@ -170,7 +181,7 @@ export class Mmu extends MmioInfo {
     const verdict = this.decide(fault);
     this.vm.record(EV_FAULT, fault.word, fault.gfn, verdict);
     if ((verdict & V_ACTION) === V_MAP) this.faultInFrame(fault);
-    else if ((verdict & V_ACTION) === V_ASYNC) this.#completeAsync(fault.gfn);
+    else if ((verdict & V_ACTION) === V_ASYNC) this.onAsync(fault);
     return verdict;
   }
 
@@ -197,16 +208,6 @@ export class Mmu extends MmioInfo {
     fault.host = faults.lastFault;
   }
 
-  /**
-   * An asynchronous fault from set-up to ready: the read that the nowait attempt began is done while the vCPU
-   * sleeps (KVM_REQ_APF_HALT), and the guest faults once more. A page that no read brings stays away.
-   */
-  #completeAsync(gfn: number): void {
-    const slot = this.slots.slotOfRecord(slotRecordOf(this.vm, gfn))!;
-    const hvn = slot.userspaceAddr / PAGE_SIZE + gfn - slot.baseGfn;
-    this.host.completeRead(hvn);
-  }
-
   /** make_spte(): the entry that a V_MAP verdict allows; logs the page if it may be written. */
   makeSpte(fault: Fault, verdict = fault.verdict): number {
     const writable = (verdict & V_WRITABLE) !== 0;
@@ -226,8 +227,10 @@ export class Mmu extends MmioInfo {
     const { gfn } = fault;
     fault.spte = gfn < GFN_LIMIT ? spteOf(this.vm, gfn) : 0;
     if ((fault.spte & SPTE_PRESENT) !== 0 && this.fastPageFault(fault)) return PF_FIXED;
+    const before = this.invalidations;
     switch (this.resolve(fault) & V_ACTION) {
       case V_MAP:
+        if (this.isStale(fault, before)) return PF_RETRY;
         this.map(fault);
         return PF_FIXED;
       case V_EMULATE:
@@ -243,10 +246,17 @@ export class Mmu extends MmioInfo {
     }
   }
 
+  /** is_page_fault_stale(): did serving the fault make the host change what stands behind the page? */
+  isStale(fault: Fault, before: number): boolean {
+    if (this.invalidations === before) return false;
+    this.taken.took(fault, HOW_STALE);
+    return true;
+  }
+
   /** Makes the entry of a V_MAP verdict whose frame is known. */
   map(fault: Fault): number {
     const spte = this.makeSpte(fault);
-    this.stage2.set(fault.gfn, spte);
+    if (!mapLarge(this, fault.gfn, spte)) this.stage2.set(fault.gfn, spte);
     this.vm.count(STAGE2_MAP);
     return spte;
   }
@@ -256,7 +266,10 @@ export class Mmu extends MmioInfo {
     const { gfn } = fault;
     this.cacheMmio(fault.linear, gfn);
     this.vm.count(STAGE2_MAP);
-    if (gfn < GFN_LIMIT) this.stage2.setMmio(gfn, this.generation);
+    if (gfn < GFN_LIMIT) {
+      this.stage2.setMmio(gfn, this.generation);
+      this.mmioEntries++;
+    }
     if (fault.spte !== 0) this.vm.flushTlb();
   }
 

@@ -42,6 +42,7 @@ test('neighbours within eight pages that the host has mapped come with it, other
   walks();
   expect(walks()).toBe(17);
   // The notifier empties the shadow tables; what the host has mapped stays mapped.
+  m.mprotect(hva + 0x20_0000, 0x20_0000, PROT_READ);
   m.mprotect(hva + 0x20_0000, 0x20_0000, PROT_READ | PROT_WRITE);
   // With the first load the code is fetched again, through the tables above it.
   expect(pages.map(walks)).toEqual([2, 0, 1, 0, 1]);

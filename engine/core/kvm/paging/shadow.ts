@@ -69,6 +69,13 @@ export class ShadowTables {
     return this.#entries.get(page)?.spte ?? 0;
   }
 
+  /** How many entries map a page. */
+  get entries(): number {
+    let mapped = 0;
+    for (const { spte } of this.#entries.values()) if ((spte & SPTE_PRESENT) !== 0) mapped++;
+    return mapped;
+  }
+
   /** Forgets every entry. */
   clear(): void {
     this.#entries.clear();
@@ -134,10 +141,12 @@ export class ShadowTables {
   }
 
   #map(fault: Fault): number {
+    const before = this.#mmu.invalidations;
     const verdict = this.#mmu.resolve(fault);
     const writable = this.#mayWrite(fault.write !== 0);
     switch (verdict & V_ACTION) {
       case V_MAP:
+        if (this.#mmu.isStale(fault, before)) return PF_RETRY;
         if (!this.#walk.large) this.#install(Math.floor(fault.linear / 4096), fault, writable);
         else this.#mapLarge(fault, writable);
         return PF_FIXED;
@@ -158,6 +167,7 @@ export class ShadowTables {
     mmu.cacheMmio(linear, gfn, writable);
     const spte = SPTE_MMIO | ((mmu.generation & MMIO_GEN_MASK) << SPTE_FRAME_SHIFT);
     this.#entries.set(Math.floor(linear / 4096), { spte, gfn, writable });
+    mmu.mmioEntries++;
     mmu.vm.flushTlb();
   }
 

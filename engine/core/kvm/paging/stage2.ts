@@ -19,7 +19,11 @@ export const SPTE_MMIO = 1 << 4;
 /** Entries of shadow tables alone: users may, and nobody may execute. */
 export const SPTE_USER = 1 << 5;
 export const SPTE_NX = 1 << 6;
+/** One of the 512 pages that one entry of 2 MiB maps: they come and go together. */
+export const SPTE_LARGE = 1 << 7;
 export const SPTE_FRAME_SHIFT = 11;
+/** Frames that a 2 MiB entry maps. */
+export const LARGE_PAGES = 512;
 
 /** MMIO entries carry as many bits of the slot generation as the kernel's (19). */
 export const MMIO_GEN_MASK = 0x7ffff;
@@ -74,22 +78,25 @@ export class Stage2 {
     return spte >>> SPTE_FRAME_SHIFT === (generation & MMIO_GEN_MASK);
   }
 
-  /** Takes entries of host pages away (notifier) and the translations cached from them. */
+  /** Takes entries of host pages away (notifier) and the translations cached from them; of a large one all pages. */
   zap(gfn: number, npages: number): void {
     const { h } = this.#vm;
-    const end = gfn + npages;
+    const last = gfn + npages - 1;
+    const end = (spteOf(this.#vm, last) & SPTE_LARGE) !== 0 ? (last | (LARGE_PAGES - 1)) + 1 : last + 1;
+    if ((spteOf(this.#vm, gfn) & SPTE_LARGE) !== 0) gfn &= ~(LARGE_PAGES - 1);
     let zapped = false;
     for (let g = gfn; g < end; ) {
-      const last = Math.min(end, (g | 511) + 1);
+      const leafEnd = Math.min(end, (g | 511) + 1);
       const leaf = leafOf(this.#vm, g);
-      for (; leaf !== 0 && g < last; g++) {
+      for (; leaf !== 0 && g < leafEnd; g++) {
         // An MMIO entry maps no host page: only a new slot generation ends it.
-        if ((h[leaf + (g & 511)]! & SPTE_PRESENT) === 0) continue;
+        const spte = h[leaf + (g & 511)]!;
+        if ((spte & SPTE_PRESENT) === 0) continue;
         h[leaf + (g & 511)] = 0;
-        this.#vm.count(STAGE2_ZAP);
+        if ((spte & SPTE_LARGE) === 0 || (g & 511) === 0) this.#vm.count(STAGE2_ZAP);
         zapped = true;
       }
-      g = last;
+      g = leafEnd;
     }
     if (zapped) this.#vm.flushTlb();
   }
@@ -107,5 +114,29 @@ export class Stage2 {
       if ((spte & SPTE_WRITE) !== 0) this.set(g, spte & ~SPTE_WRITE);
     }
     this.#vm.flushTlb();
+  }
+
+  /** kvm_mmu_slot_try_split_huge_pages(): 512 entries with the same rights instead of each large one. */
+  split(gfn: number, npages: number): void {
+    for (let g = gfn; g < gfn + npages; g++) {
+      const spte = spteOf(this.#vm, g);
+      if ((spte & SPTE_LARGE) !== 0) this.set(g, spte & ~SPTE_LARGE);
+    }
+  }
+
+  /** How many entries map a small page, and how many a large one. */
+  count(): { readonly small: number; readonly large: number } {
+    const { h } = this.#vm;
+    let small = 0;
+    let large = 0;
+    for (const leaf of this.#leaves) {
+      for (let i = 0; i < LARGE_PAGES; i++) {
+        const spte = h[leaf + i]!;
+        if ((spte & SPTE_PRESENT) === 0) continue;
+        if ((spte & SPTE_LARGE) === 0) small++;
+        else large++;
+      }
+    }
+    return { small, large: large / LARGE_PAGES };
   }
 }

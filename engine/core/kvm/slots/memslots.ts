@@ -41,6 +41,8 @@ export const SLOT_DIRTY = 4;
 const SLOT_NUMBER = 5;
 /** Directory of the backing's pages where the slot's mapping shares a memfd, else 0: what a host fault reads. */
 export const SLOT_PAGES = 6;
+/** 1 where the memory behind it can have huge pages, else 0. */
+export const SLOT_LARGE = 7;
 const SLOT_INTS = 8;
 
 /** A slot as the ioctl sees it. */
@@ -59,8 +61,12 @@ export interface Memslot {
 export interface SlotEvents {
   /** All stage-2 entries must go (kvm_mmu_zap_all_fast(): a slot was deleted or moved). */
   zapAll(): void;
-  /** Dirty logging began: write access is taken from the slot's entries. */
+  /** Dirty logging began: large entries are split, so that pages are logged one by one… */
+  split(baseGfn: number, npages: number): void;
+  /** …and write access is taken from the slot's entries. */
   writeProtect(baseGfn: number, npages: number): void;
+  /** Dirty logging ended: small entries that could be one large one go. */
+  collapse(slot: Memslot): void;
   /** A new set of slots is in force: cached MMIO information is stale. */
   newGeneration(): void;
 }
@@ -175,8 +181,10 @@ export class Memslots {
     h[at + SLOT_PTE_OFFSET] =
       slot.mapping === undefined ? 0 : slot.userspaceAddr / PAGE_SIZE - slot.mapping.startHvn;
     h[at + SLOT_DIRTY] = 0;
-    const shared = slot.mapping?.shared === true && slot.mapping.backing.kind === 'shm';
-    h[at + SLOT_PAGES] = shared ? slot.mapping.backing.pages : 0;
+    const { shared: maps, backing } = slot.mapping ?? {};
+    const shared = maps === true && backing?.kind === 'shm';
+    h[at + SLOT_PAGES] = shared ? backing.pages : 0;
+    h[at + SLOT_LARGE] = slot.mapping?.pmds === undefined ? 0 : 1;
     const logs = (slot.flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0;
     if (logs) {
       const bitmap = this.#vm.alloc(Math.ceil(slot.npages / 32));
@@ -219,11 +227,21 @@ export class Memslots {
     this.#slots.set(slot.id, slot);
     this.#setByRecord(slot.record, slot);
     this.#fillRecord(slot);
-    const logs = (flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0 && (flags & KVM_MEM_READONLY) === 0;
-    if (logs) this.#events.writeProtect(slot.baseGfn, slot.npages);
+    this.#applyFlags(slot);
     // Any change makes a new set of slots (kvm_swap_active_memslots()), and so a new generation.
     this.#events.newGeneration();
     return 0;
+  }
+
+  /** kvm_mmu_slot_apply_flags(): the only flag that changes is the dirty log's, and nothing can dirty a read-only slot. */
+  #applyFlags(slot: Memslot): void {
+    if ((slot.flags & KVM_MEM_READONLY) !== 0) return;
+    if ((slot.flags & KVM_MEM_LOG_DIRTY_PAGES) === 0) {
+      this.#events.collapse(slot);
+      return;
+    }
+    this.#events.split(slot.baseGfn, slot.npages);
+    this.#events.writeProtect(slot.baseGfn, slot.npages);
   }
 
   /** KVM_GET_DIRTY_LOG: hands the bitmap out, clears it, and write-protects what was dirty. */

@@ -110,6 +110,12 @@ function write(m: Processor, n: number, v: bigint): number {
   const range = rangeOf(n);
   if (range === undefined || range.write === 'refused') return m.raise(VECTOR_GP, 0);
   if (range.write === 'ignored') return 0;
+  const taken = regs.onMsrWrite(n, v);
+  if (taken === false) return m.raise(VECTOR_GP, 0);
+  if (taken === true) {
+    regs.msrs.set(n, v);
+    return 0;
+  }
   if (range.write === 'unmodelled' && v !== 0n) return UNSUPPORTED;
   if (range.write === 'canonical' && !isCanonical64(v)) return m.raise(VECTOR_GP, 0);
   if (!isValid(n, v)) return m.raise(VECTOR_GP, 0);
