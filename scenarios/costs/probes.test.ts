@@ -68,6 +68,15 @@ describe('what the probes do', () => {
     expect(stepsOf('gup-reason', 'ro/r-shm/mov-store-8')).not.toHaveProperty('gup-slow');
   });
 
+  test('an own/ probe starts in a VM of its own, whatever ran before it', () => {
+    const push = file.probes['plain/r-shm/push-32']!;
+    const own = { ...file, probes: { ...file.probes, 'own/plain/r-shm/push-32': push } };
+    const { unmeasured } = probeCosts(own, machineOf);
+    const alone = unmeasured.find((m) => m.kernel === 'stock' && m.id === 'own/plain/r-shm/push-32');
+    expect(alone?.steps).toMatchObject({ 'page-fault': 1 });
+    expect(alone?.steps).not.toHaveProperty('fast-page-fault');
+  });
+
   test('sixteen pages share one host fault when they are read, none when they are written', () => {
     const read = stepsOf('stock', 'fault/unmapped/ro/r-shm/read');
     const write = stepsOf('stock', 'fault/unmapped/plain/rw-shm/write');

@@ -44,6 +44,8 @@ export type Probe =
 /** Steps of one KVM_RUN, one page or one round of calls, by probe; fractions where pages share a step. */
 export type ProbeSteps = ReadonlyMap<string, StepCounts>;
 
+/** Probes of this name were each recorded in a VM of their own. */
+const OWN = 'own/';
 const RAM_BYTES = 64 * 1024;
 const CODE_AT = 0x1000;
 const ROM_AT = 0x100000;
@@ -56,8 +58,9 @@ const MEASURED = 8;
 const HLT = 0xf4;
 
 /**
- * Runs all probes on fresh machines of one kernel. Loops over the same ROM share a machine, in this order. A probe
- * that does not get to its end under this kernel (a pass over pages that ends in -EFAULT) is left out.
+ * Runs all probes on fresh machines of one kernel. Loops over the same ROM share a machine, in this order, but for
+ * those that were recorded alone (`own/`). A probe that does not get to its end under this kernel (a pass over pages
+ * that ends in -EFAULT) is left out.
  */
 export function runProbes(probes: ReadonlyMap<string, Probe>, createMachine: () => Machine): ProbeSteps {
   const shared = new Map<string, ProbeVm>();
@@ -78,6 +81,7 @@ function runProbe(
   if (probe.kind === 'host') return HOST_PROBES[id];
   if (probe.kind === 'fault') return new ProbeVm(createMachine(), probe.rom).pass(probe.code);
   if (probe.kind === 'ioctl') return new ProbeVm(createMachine(), probe.rom).acts(probe.acts);
+  if (id.startsWith(OWN)) return new ProbeVm(createMachine(), probe.rom).loop(probe.code);
   // What one probe leaves mapped, the next one finds: a page that was read stays in stage 2.
   const key = JSON.stringify(probe.rom ?? null);
   const vm = shared.get(key) ?? new ProbeVm(createMachine(), probe.rom);
