@@ -3,8 +3,9 @@
  * intercepted #PF; KVM walks the guest's tables itself, sets their accessed and dirty bits where it can, and
  * either makes an entry or gives the fault to the guest.
  *
- * Ours is one flat map that is emptied whenever anything below it changes, where the kernel keeps a page per
- * guest table and syncs it; what a guest can observe is the same, the number of later faults is not.
+ * Ours is one flat map, emptied when memory below it changes and else of what was found through a table that changes,
+ * where the kernel keeps a page per guest table and syncs it; what a guest can observe is the same, the number of later
+ * faults need not be.
  * Source: arch/x86/kvm/mmu/paging_tmpl.h of Linux 6.1.
  */
 import { PFERR_FETCH, PFERR_USER } from '../../../abi.ts';
@@ -41,6 +42,8 @@ interface ShadowEntry {
   readonly gfn: number;
   /** The guest's tables let it be written, its dirty bit included. */
   readonly writable: boolean;
+  /** Guest frames of the tables it was found through. */
+  readonly tables: readonly number[];
 }
 
 /** The shadow tables of one vCPU. */
@@ -83,6 +86,16 @@ export class ShadowTables {
     this.#mmu.vm.flushTlb();
   }
 
+  /** kvm_mmu_prepare_zap_page(): what was found through a table goes, and nothing else. */
+  #dropTable(gfn: number): void {
+    for (const [page, { tables }] of this.#entries) {
+      if (!tables.includes(gfn)) continue;
+      this.#entries.delete(page);
+      this.#regions.delete(Math.floor(page / 512));
+    }
+    this.#mmu.vm.flushTlb();
+  }
+
   /** kvm_mmu_slot_remove_write_access() over the rmap: entries stay, write access goes. */
   #writeProtect(gfn: number, npages: number): void {
     for (const [page, entry] of this.#entries) {
@@ -101,13 +114,13 @@ export class ShadowTables {
 
   /** kvm_page_track_write(): KVM wrote guest memory; if it was a table, what was shadowed of it is stale. */
   onGuestWrite(gfn: number): void {
-    if (this.#tracked.has(gfn) || this.#last.has(gfn)) this.clear();
+    if (this.#tracked.has(gfn) || this.#last.has(gfn)) this.#dropTable(gfn);
   }
 
   /** kvm_mmu_unprotect_page(): what was shadowed of this frame goes, and the guest may write it. */
   unprotect(gfn: number): void {
     const tracked = this.#tracked.delete(gfn);
-    if (this.#last.delete(gfn) || tracked) this.clear();
+    if (this.#last.delete(gfn) || tracked) this.#dropTable(gfn);
   }
 
   /** FNAME(page_fault)(): PF_FIXED, PF_EMULATE, PF_RETRY, PF_INJECT or PF_EFAULT. */
@@ -166,7 +179,7 @@ export class ShadowTables {
     const mmu = this.#mmu;
     mmu.cacheMmio(linear, gfn, writable);
     const spte = SPTE_MMIO | ((mmu.generation & MMIO_GEN_MASK) << SPTE_FRAME_SHIFT);
-    this.#entries.set(Math.floor(linear / 4096), { spte, gfn, writable });
+    this.#entries.set(Math.floor(linear / 4096), { spte, gfn, writable, tables: this.#tables() });
     mmu.mmioEntries++;
     mmu.vm.flushTlb();
   }
@@ -175,8 +188,13 @@ export class ShadowTables {
     const { gfn, verdict } = fault;
     const allowed = writable && !this.#tracked.has(gfn) ? verdict : verdict & ~V_WRITABLE;
     const rights = (this.#walk.user ? SPTE_USER : 0) | (this.#walk.executable ? 0 : SPTE_NX);
-    this.#entries.set(page, { spte: this.#mmu.makeSpte(fault, allowed) | rights, gfn, writable });
+    const spte = this.#mmu.makeSpte(fault, allowed) | rights;
+    this.#entries.set(page, { spte, gfn, writable, tables: this.#tables() });
     this.#mmu.vm.count(STEP_INDEX['stage2-map']);
+  }
+
+  #tables(): readonly number[] {
+    return this.#walk.tables.slice(0, this.#walk.levels);
   }
 
   /**
