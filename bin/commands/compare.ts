@@ -5,7 +5,7 @@ import { brokenClaims, type Comparison, type Fate } from '../../scenarios/run/co
 import { defineCommand } from '../command.ts';
 import type { ExitCode, Io } from '../io.ts';
 import { openFolder, openOutput } from '../output/output.ts';
-import { FORMATS, render } from '../output/render.ts';
+import { FORMATS, render, renderPieces } from '../output/render.ts';
 import { KERNEL_OPTIONS, kernelWords } from '../run/kernel-words.ts';
 import { planOf, RUN_OPTIONS } from '../run/plan.ts';
 import { makeReady } from '../run/run-comparison.ts';
@@ -61,12 +61,14 @@ export const compare = defineCommand({
     if (folder) {
       const beside = { json: 'comparison.json', csv: 'comparison.csv' };
       await folder['report.html'].write(await render(comparison, 'html', { ...page, beside }));
-      await folder['comparison.json'].write(await render(comparison, 'json'));
+      await folder['comparison.json'].write(await renderPieces(comparison, 'json'));
       await folder['comparison.csv'].write(await render(comparison, 'csv'));
     }
-    if (file) await file.write(await render(comparison, args.format, page));
-    else
-      io.out(await render(comparison, args.format, { ...page, width: io.columns ?? 80, color: io.colour }));
+    if (file) await file.write(await renderPieces(comparison, args.format, page));
+    else {
+      const look = { ...page, width: io.columns ?? 80, color: io.colour };
+      for (const piece of await renderPieces(comparison, args.format, look)) io.out(piece);
+    }
     return verdictCode(comparison, io);
   },
 });

@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Below node_modules, so that packages are found upwards. */
 const BUILDS = join(ROOT, 'node_modules/.faultline-test');
+const KEPT_MS = 3_600_000;
 const ROOMS = ['bin', 'engine', 'strategies', 'scenarios', 'reports'];
 
 /** How a process ended. */
@@ -41,7 +42,9 @@ export async function builtProgram(): Promise<string> {
   if (existsSync(program)) return program;
   await mkdir(BUILDS, { recursive: true });
   for (const old of readdirSync(BUILDS)) {
-    if (!old.startsWith('new-')) await rm(join(BUILDS, old), { recursive: true, force: true });
+    // Other tests may be running with the one before.
+    const age = Date.now() - statSync(join(BUILDS, old)).mtimeMs;
+    if (age > KEPT_MS) await rm(join(BUILDS, old), { recursive: true, force: true });
   }
   const fresh = await mkdtemp(join(BUILDS, 'new-'));
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');

@@ -85,7 +85,7 @@ export interface OutputFile {
   /** As the user gave it, for messages. */
   readonly path: string;
   /** Puts the whole text there at once; readers see the old file or the new one. Long texts come in pieces. */
-  readonly write: (text: string | AsyncIterable<string>) => Promise<void>;
+  readonly write: (text: string | Iterable<string> | AsyncIterable<string>) => Promise<void>;
 }
 
 /**
@@ -118,7 +118,7 @@ export async function openOutput(option: string, path: string, cwd: string): Pro
 
 async function replace(
   target: string,
-  text: string | AsyncIterable<string>,
+  text: string | Iterable<string> | AsyncIterable<string>,
   mode: number | undefined,
 ): Promise<void> {
   await withPart(target, async (part) => {

@@ -13,6 +13,16 @@ export const FORMATS = [
   'junit',
 ] as const satisfies readonly Format[];
 
+/** The whole report in pieces, where it is large: JSON comes run by run. */
+export async function renderPieces(
+  c: Comparison,
+  format: Format,
+  options: ReportOptions = {},
+): Promise<Iterable<string>> {
+  if (format === 'json') return (await import('../../reports/formats/json.ts')).jsonPieces(c);
+  return [await render(c, format, options)];
+}
+
 /** The whole report as text. */
 export async function render(c: Comparison, format: Format, options: ReportOptions = {}): Promise<string> {
   const { RENDERERS } = await import('../../reports/index.ts');

@@ -12,6 +12,7 @@ import { type Outcome, WorkerProcess } from '../pool/pool.ts';
 import { version } from '../version.ts';
 import { modulesOf, type Plan, type Ready } from './plan.ts';
 import type { Cell } from './serve-cells.ts';
+import { Shared } from './shared.ts';
 
 /** Seconds that a worker may take to start, on a machine that has much else to do. */
 const START_MAX = 120;
@@ -41,6 +42,7 @@ class Crew {
   readonly #workers: WorkerProcess[] = [];
   readonly #readiness = new Map<WorkerProcess, Promise<Frame | undefined>>();
   readonly #runs: Run[] = [];
+  readonly #shared = new Shared();
   #frame: Frame | undefined;
   #next = 0;
   #done = 0;
@@ -178,7 +180,7 @@ class Crew {
           place,
         );
         if (run === undefined) return;
-        this.#runs[index] = run;
+        this.#runs[index] = this.#shared.run(run);
         this.#done += 1;
       } catch (error) {
         return this.#fail(error instanceof Error ? error : new Error(String(error)));
