@@ -74,6 +74,39 @@ describe('a file', () => {
     expect(err).toMatch(says);
   });
 
+  test.each([
+    [{ optss: [] }, /Unrecognized key: "optss"/],
+    [{ opts: ['cpl4'] }, /opts\[0\]: 'cpl4' is none of the options: cpl3, /],
+    [{ opts: ['apf d00b f0'] }, /opts: apf needs irqchip/],
+    [{ expect: { '6.13': {} } }, /expect: Unrecognized key: "6\.13"/],
+    [{ expect: { '6.12': { slots: [], exits: [], errno: 0 } } }, /^compare: nothing was compared: /],
+    [{ actions: [{ verb: 'delete', slot: 9 }] }, /actions\[0\]\.slot: there is no slot 9 in this case/],
+    [{ load: [{ gpa: 2 ** 40, hex: '90' }] }, /load\[0\]: no slot holds these bytes/],
+  ])('with %j is refused in one line', async (change, says) => {
+    await writeFile(join(folder, 'bad.jsonl'), JSON.stringify({ ...recorded, ...change }));
+    const { code, out, err } = await conform('bad.jsonl');
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(says);
+    expect(err.split('\n')).toHaveLength(2);
+  });
+
+  test('that says nothing of a kernel is not compared under it, unless that is asked for', async () => {
+    const { stock } = recorded.expect;
+    await writeFile(join(folder, 'stock.jsonl'), JSON.stringify({ ...recorded, expect: { stock } }));
+    expect((await conform('stock.jsonl')).out).toContain('All 1 agree');
+    expect((await conform('stock.jsonl', '--kernel', 'shadow')).out).toContain('All 1 agree');
+  });
+
+  test('a kernel that the core cannot be is never agreed with', async () => {
+    const { code, err } = await conform('--kernel', '6.12');
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: 'compare: --kernel 6.12: it was recorded, but the core does not model it: nothing to compare\n',
+    });
+    const { out } = await conform('--kernel', 'stock', '--filter', '^slots/');
+    expect(out.replace(/\s+/g, ' ')).toMatch(/Not modelled, so not compared: .*6\.12 \(\d+ cases recorded/);
+  });
+
   test('and names that are not there', async () => {
     expect((await conform('--kernel', 'stok')).err).toContain('Did you mean stock?');
     expect((await conform('--filter', '(')).err).toContain('not a regular expression');

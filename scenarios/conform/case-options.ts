@@ -8,6 +8,7 @@ const PATIENCE_MS = 1000;
 /** The registers by which a guest takes part in asynchronous page faults. */
 const MSR_KVM_ASYNC_PF_EN = 0x4b564d02;
 const MSR_KVM_ASYNC_PF_INT = 0x4b564d06;
+const APF_RESERVED = 0x30;
 
 /** What the options of a case come to. */
 export interface CaseOptions {
@@ -47,6 +48,21 @@ export const optionSchema = z.string().superRefine((text, context) => {
   if (!fits)
     context.addIssue({ code: 'custom', message: `'${text}' is none of the options: ${known.join(', ')}` });
 });
+
+/** Why KVM would not take the options' MSR_KVM_ASYNC_PF_EN; undefined if it does, or is not asked to. */
+export function wrongApf(
+  texts: readonly string[],
+  slots: readonly { readonly gpa: number; readonly size: number }[],
+): string | undefined {
+  const value = Number.parseInt(texts.find((t) => t.startsWith('apf '))?.split(' ')[1] ?? '0', 16);
+  if (value === 0) return undefined;
+  if (!texts.includes('irqchip')) return 'apf needs irqchip';
+  if ((value & APF_RESERVED) !== 0) return 'apf: bits 4 and 5 are reserved';
+  const area = value - (value % 64);
+  return slots.some((s) => area >= s.gpa && area < s.gpa + s.size)
+    ? undefined
+    : 'apf: no slot holds the area';
+}
 
 /** What a case's options say. */
 export function optionsOf(texts: readonly string[]): CaseOptions {

@@ -3,7 +3,8 @@
  * error, for a case that is only half understood would be compared with something else than what was recorded.
  */
 import { z } from 'zod';
-import { optionSchema } from './case-options.ts';
+import { HUGE_PAGE_SIZE } from '../../engine/machine.ts';
+import { optionSchema, wrongApf } from './case-options.ts';
 import { RECORDED_NAMES } from './kernels.ts';
 
 const u32 = z.int().min(0).max(0xffff_ffff);
@@ -54,7 +55,9 @@ const slot = z.strictObject({
   gpa: address,
   size: address,
   flags: u32,
-  type: z.enum(MEMORY_TYPES).or(sameMemory),
+  type: z.union([z.enum(MEMORY_TYPES), sameMemory], {
+    error: `is no kind of memory: ${MEMORY_TYPES.join(', ')}, dupN`,
+  }),
   prot: z.enum(['r', 'rw']),
   fill: byte,
 });
@@ -176,6 +179,11 @@ export const caseSchema = z
       if (a.verb === 'poke' && a.offset + a.hex.length / 2 > size)
         complain(['actions', i, 'offset'], 'it pokes beyond the end of its slot');
     }
+    const wrong = wrongApf(c.opts, c.slots);
+    if (wrong !== undefined) complain(['opts'], wrong);
+    for (const [i, { type, size }] of c.slots.entries())
+      if (type.startsWith('huge') && size % HUGE_PAGE_SIZE !== 0)
+        complain(['slots', i, 'size'], 'is not made of whole huge pages (2 MiB)');
     for (const [i, { id, type }] of c.slots.entries()) {
       const of = otherSlot(type);
       if (of !== undefined && (of === id || !c.slots.slice(0, i).some((s) => s.id === of)))
