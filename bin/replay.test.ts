@@ -41,11 +41,11 @@ describe('a real boot', () => {
       LOG,
       '--cold-roms',
       '--strategy',
-      'shm-multi-map',
+      'mmap-prot-read',
       'readonly-memslot',
     ]);
     expect(code).toBe(1);
-    expect(out).toMatch(/shm-multi-map +dies, line 2/);
+    expect(out).toMatch(/mmap-prot-read +dies, line 2/);
     expect(out.replace(/\s+/g, ' ')).toContain(
       'this guest would have died at line 2 (9.397668 s), where it fetched code at fffffff0 (rip fff0): KVM_RUN returned -EFAULT.',
     );

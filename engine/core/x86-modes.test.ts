@@ -59,7 +59,11 @@ function boot({ mode, code, memory = {}, paging = 'npt' }: World) {
   const regs = machine.vcpu.regs;
   const reg = (r: number): number => regs.gpr[2 * r]! >>> 0;
   const peek = (at: number, n: number): string => Buffer.from(machine.peek(backing, at, n)).toString('hex');
-  return { machine, ret, reason: machine.exit.reason, regs, reg, peek };
+  const again = (): number => {
+    machine.run();
+    return machine.exit.reason;
+  };
+  return { machine, ret, reason: machine.exit.reason, regs, reg, peek, again };
 }
 
 describe('rings', () => {
@@ -116,11 +120,11 @@ describe('paging', () => {
         mode: 'prot32',
         paging,
         // CR4.PSE, CR3, CR0.PG WP; ebx = [406000]; ecx = [5000]; [5004] = 55; edx = [406004]; eax = [8004];
-        // esi = [9014]; [7ff8] = 1; [a000] = 1
+        // esi = [9014]; [7ff8] = 1; hlt; [a000] = 1
         code: {
           0: `b810000000 0f22e0 b800800000 0f22d8 0f20c0 0d00000180 0f22c0 8b1d00604000 8b0d00500000
           c7050450000055000000 8b1504604000 a104800000 8b3514900000 c705f87f000001000000
-          c70500a0000001000000 f4`,
+          f4 c70500a0000001000000 f4`,
         },
         memory: {
           32768: words(4, 0x9003, 0x83),
@@ -137,10 +141,11 @@ describe('paging', () => {
       expect(world.reg(2)).toBe(0x55);
       expect(world.reg(0) & 0x20).toBe(0x20);
       expect(world.reg(6) & 0x60).toBe(0x60);
-      // The store to the read-only page is the guest's own #PF, and it has no handler.
-      expect(world.reason).toBe(KVM_EXIT_SHUTDOWN);
-      expect(world.regs.cr2).toBe(0xa000);
+      expect(world.reason).toBe(KVM_EXIT_HLT);
       expect(world.peek(0x7ff8, 4)).toBe('01000000');
+      // The store to the read-only page is the guest's own #PF, and it has no handler; KVM then resets the vCPU.
+      expect(world.again()).toBe(KVM_EXIT_SHUTDOWN);
+      expect(world.regs.rip).toBe(0xfff0);
     },
   );
 

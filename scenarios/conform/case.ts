@@ -22,7 +22,7 @@ const MEMORY_MAX = 2 ** 26;
 const EXITS_MAX = 100_000;
 
 /** Host memory behind a slot, in the recorder's words. */
-export const MEMORY_TYPES = [
+const MEMORY_TYPES = [
   /** A memfd, mapped shared. */
   'shm',
   /** Private anonymous memory, filled and then protected. */

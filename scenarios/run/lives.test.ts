@@ -228,7 +228,9 @@ function checkRecorded(world: World, strategy: Strategy): void {
     expect(wordOf(t.facts)).toBe(word);
     expect(verdict).toBe(verdicts[word]);
     const path = pathOf(word, strategy);
-    expect(pathTold(t, path.length)).toEqual(path);
+    // Where the host's mapping changed meanwhile no entry is made, which is the path's last word.
+    const stale = places(t).includes('is_page_fault_stale()') ? 1 : 0;
+    expect(pathTold(t, path.length - stale)).toEqual(path.slice(0, path.length - stale));
   });
   for (const t of told) if (!tellsPath(t)) expect(places(t).filter((at) => ON_PATH.test(at))).toEqual([]);
 }

@@ -5,8 +5,7 @@
  */
 import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from '../../abi.ts';
 import { CR0_PG, type Regs } from '../x86/regs.ts';
-import { type Fault, Fault as FaultRecord } from './fault/fault.ts';
-import { V_ACTION, V_MAP } from './fault/fault-path.ts';
+import type { Fault } from './fault/fault.ts';
 import type { LocalApic } from './lapic.ts';
 import type { Mmu } from './paging/mmu.ts';
 import { slotRecordOf } from './slots/gfn-index.ts';
@@ -42,15 +41,20 @@ interface Work {
   readonly told: boolean;
 }
 
-/** How the guest is told: the vCPU's exception queue. */
-export type TellGuest = (token: number) => void;
+/** What of the vCPU it needs. */
+export interface ApfHost {
+  /** The guest is told that a page is away: a #PF with a token for an address. */
+  tellNotPresent(token: number): void;
+  /** A page is there: map it. */
+  mapReady(gfn: number, linear: number): void;
+}
 
 /** The asynchronous page faults of one vCPU. */
 export class AsyncPageFaults {
   readonly #mmu: Mmu;
   readonly #regs: Regs;
   readonly #lapic: LocalApic;
-  readonly #tellGuest: TellGuest;
+  readonly #vcpu: ApfHost;
   #enabled = 0;
   #area = 0;
   #vector = 0;
@@ -58,13 +62,12 @@ export class AsyncPageFaults {
   /** Being read, and read. */
   #queue: Work[] = [];
   #done: Work[] = [];
-  readonly #ready = new FaultRecord();
 
-  constructor(mmu: Mmu, regs: Regs, lapic: LocalApic, tellGuest: TellGuest) {
+  constructor(mmu: Mmu, regs: Regs, lapic: LocalApic, vcpu: ApfHost) {
     this.#mmu = mmu;
     this.#regs = regs;
     this.#lapic = lapic;
-    this.#tellGuest = tellGuest;
+    this.#vcpu = vcpu;
   }
 
   /** A read is under way that nobody sleeps for. */
@@ -114,7 +117,7 @@ export class AsyncPageFaults {
     }
     if (told) {
       this.#write(FLAGS_OFFSET, PAGE_NOT_PRESENT);
-      this.#tellGuest(token);
+      this.#vcpu.tellNotPresent(token);
     } else this.sleep();
   }
 
@@ -143,7 +146,7 @@ export class AsyncPageFaults {
   check(): void {
     while (this.#done.length > 0 && this.#mayDequeue()) {
       const work = this.#done.shift()!;
-      if (work.gfn >= 0) this.#mapReady(work);
+      if (work.gfn >= 0) this.#vcpu.mapReady(work.gfn, work.linear);
       if (!work.told || !this.#pv) continue;
       this.#write(TOKEN_OFFSET, work.token);
       this.#lapic.accept(this.#vector);
@@ -153,19 +156,6 @@ export class AsyncPageFaults {
   /** kvm_arch_can_dequeue_async_page_present(). */
   #mayDequeue(): boolean {
     return !this.#pv || (this.#lapic.enabled && this.#read(TOKEN_OFFSET) === 0);
-  }
-
-  /**
-   * kvm_arch_async_page_ready(): the page is mapped as for a read, and what is still to be waited for is waited for. A
-   * page that neither that nor the worker brings stays away.
-   */
-  #mapReady({ gfn, linear }: Work): void {
-    const mmu = this.#mmu;
-    mmu.apf = 0;
-    this.#ready.begin(gfn, 0);
-    this.#ready.linear = linear;
-    mmu.prefetched++;
-    if ((mmu.resolve(this.#ready) & V_ACTION) === V_MAP) mmu.map(this.#ready);
   }
 
   /** Byte offset of a word of the shared area in the frames' memory, or -1. */

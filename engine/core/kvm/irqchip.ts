@@ -3,7 +3,7 @@
  * the I/O APIC are there for the guest too, but are not modelled: whoever uses them is told.
  */
 import { IF, type Regs } from '../x86/regs.ts';
-import { APF_MSRS, AsyncPageFaults, READ_INSTRUCTIONS, type TellGuest } from './async-pf.ts';
+import { APF_MSRS, type ApfHost, AsyncPageFaults, READ_INSTRUCTIONS } from './async-pf.ts';
 import { LocalApic } from './lapic.ts';
 import type { Mmu } from './paging/mmu.ts';
 
@@ -16,9 +16,9 @@ export class Irqchip {
   readonly #asyncPf: AsyncPageFaults;
   readonly #regs: Regs;
 
-  constructor(mmu: Mmu, regs: Regs, tellGuest: TellGuest) {
+  constructor(mmu: Mmu, regs: Regs, vcpu: ApfHost) {
     this.#regs = regs;
-    this.#asyncPf = new AsyncPageFaults(mmu, regs, this.lapic, tellGuest);
+    this.#asyncPf = new AsyncPageFaults(mmu, regs, this.lapic, vcpu);
     mmu.onAsync = (fault) => this.#asyncPf.setUp(fault);
   }
 

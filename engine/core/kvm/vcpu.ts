@@ -32,6 +32,7 @@ import {
   CPU_OK,
 } from '../x86/ports.ts';
 import { CR0_PG, Regs } from '../x86/regs.ts';
+import type { ApfHost } from './async-pf.ts';
 import { EMULTYPE_TRAP_UD, Emulation, ENTER_GUEST, EXIT_TO_USER, PENDING_NONE } from './emulate/emulate.ts';
 import { KvmEmulateOps } from './emulate/emulate-ops.ts';
 import { ExceptionQueue, PF_VECTOR } from './emulate/exceptions.ts';
@@ -56,7 +57,7 @@ export interface VcpuOptions extends VmOptions {
 }
 
 /** One vCPU. */
-export class Vcpu implements FaultingVcpu {
+export class Vcpu implements FaultingVcpu, ApfHost {
   readonly mmu: Mmu;
   readonly regs = new Regs();
   readonly bus: GuestBus;
@@ -97,7 +98,7 @@ export class Vcpu implements FaultingVcpu {
     this.pageFaults = new PageFaults(this);
     this.io = new UserspaceIo(this);
     if (options.irqchip === true) {
-      this.#irqchip = new Irqchip(mmu, this.regs, (token) => this.#tellNotPresent(token));
+      this.#irqchip = new Irqchip(mmu, this.regs, this);
       this.ops.lapic = this.#irqchip.lapic;
       this.regs.onMsrWrite = (msr, value) => this.#writeMsr(msr, value);
     }
@@ -128,9 +129,13 @@ export class Vcpu implements FaultingVcpu {
   }
 
   /** kvm_inject_page_fault() with the token of a page that is away instead of an address. */
-  #tellNotPresent(token: number): void {
+  tellNotPresent(token: number): void {
     this.regs.cr2 = token;
     this.queueException(PF_VECTOR, 0);
+  }
+
+  mapReady(gfn: number, linear: number): void {
+    this.pageFaults.mapReady(gfn, linear);
   }
 
   /** The guest writes a register that KVM keeps: undefined for one that it keeps elsewhere, false for #GP. */
@@ -206,6 +211,7 @@ export class Vcpu implements FaultingVcpu {
   }
 
   #enterGuest(): number {
+    this.#irqchip?.checkCompletion();
     this.mmu.vm.count(STEP_INDEX['world-switch']);
     const { to } = this.trace;
     to?.kvmEntry(this.regs.rip);
@@ -220,7 +226,6 @@ export class Vcpu implements FaultingVcpu {
 
   /** kvm_check_and_inject_events(): an exception first, or else an interrupt if the guest takes one now. */
   #inject(): number {
-    this.#irqchip?.checkCompletion();
     if (this.#irqchip !== undefined && this.#exceptions.empty) {
       const vector = this.#irqchip.takeInterrupt();
       if (vector >= 0) this.#exceptions.queue(vector, -1);

@@ -67,19 +67,20 @@ describe('SeaBIOS under QEMU', () => {
     },
   );
 
-  test.each([mmapProtRead, shmMultiMap])(
-    'with cold ROMs it dies under $name at its first instruction',
+  test('with cold ROMs it dies under mmap-prot-read at its first instruction', () => {
+    const { replay } = replayed(createCoreMachine, boot, log, mmapProtRead, true);
+    expect(replay.death).toMatchObject({ access: { line: 2, kind: 'fetch', gpa: 0xffff_fff0 }, errno: 14 });
+  });
+
+  // Of shared memory nobody is sent away without a page.
+  test.each([shmMultiMap, gupNowaitReasons, readonlyMemslot])(
+    'with cold ROMs it lives under $name',
     (strategy) => {
-      const { replay } = replayed(createCoreMachine, boot, log, strategy, true);
-      expect(replay.death).toMatchObject({ access: { line: 2, kind: 'fetch', gpa: 0xffff_fff0 }, errno: 14 });
+      const { replay, held } = replayed(createCoreMachine, boot, log, strategy, true);
+      expect(replay.death).toBeUndefined();
+      expect(held.differences).toEqual([]);
     },
   );
-
-  test.each([gupNowaitReasons, readonlyMemslot])('with cold ROMs it lives under $name', (strategy) => {
-    const { replay, held } = replayed(createCoreMachine, boot, log, strategy, true);
-    expect(replay.death).toBeUndefined();
-    expect(held.differences).toEqual([]);
-  });
 
   test('without slots for ROMs its first instruction cannot be fetched', () => {
     const { replay, held } = replayed(createCoreMachine, boot, log, noSlotMmio);

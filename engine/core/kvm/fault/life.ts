@@ -16,7 +16,7 @@ import { applySeries, type FaultPolicy, type Patch } from '../../../policy.ts';
 import { type Place, STEP_INDEX, STEPS, type Step } from '../../../steps.ts';
 import { HOST_COW } from '../../host/host-fault.ts';
 import { STEP_COUNTS, type Vm } from '../../vm.ts';
-import { type Fault, HOW_MMIO, HOW_PATH, HOWS } from './fault.ts';
+import { type Fault, HOW_MMIO, HOW_PATH, HOW_STALE, HOWS } from './fault.ts';
 import { type Asked, walkFault } from './fault-path.ts';
 
 /** Steps kept of each fault: a guest that loops for ever fills no memory. */
@@ -126,7 +126,7 @@ export class LifeRecorder {
     // Told afterwards: each entry takes the steps that were its own, and the first the rest.
     const walked = fault.direct ? [] : this.#take('guest-walk', 'host-fault', 'host-io');
     const looked = this.#take('fast-page-fault');
-    const onPath = fault.how === HOW_PATH;
+    const onPath = fault.how === HOW_PATH || fault.how === HOW_STALE;
     const entries = onPath ? this.#path(fault) : [{ step: wayOf(fault), work: looked }];
     if (onPath && fault.lookedFast) entries.unshift({ step: NOT_FAST, work: looked });
     if (!fault.direct && fault.how !== HOW_MMIO) {
@@ -168,6 +168,8 @@ export class LifeRecorder {
       entries.at(-1)!.work.push(...beside);
       if ((fault.host & HOST_COW) !== 0) entries.push({ step: COPIED, work: copied });
     });
+    // The path ends where an entry would be made.
+    if (fault.how === HOW_STALE) entries.splice(-1, 1, { step: wayOf(fault), work: [] });
     entries.at(-1)?.work.push(...mapped.slice(0, mapped.length - fault.prefetched));
     if (fault.prefetched > 0) {
       const says = `as many neighbours as the host has mapped writable are mapped along: ${fault.prefetched}`;

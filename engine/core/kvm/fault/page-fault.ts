@@ -3,7 +3,7 @@
  * once; anything else goes through the fault path, and then the guest is entered, the instruction emulated, the
  * guest given its own fault, or KVM_RUN ended.
  */
-import { EFAULT, PFERR_GUEST_PAGE, PFERR_PRESENT, PFERR_RSVD, PFERR_WRITE } from '../../../abi.ts';
+import { EFAULT, PAGE_SIZE, PFERR_GUEST_PAGE, PFERR_PRESENT, PFERR_RSVD, PFERR_WRITE } from '../../../abi.ts';
 import { F_WRITE } from '../../../facts.ts';
 import { describeInstruction } from '../../x86/insn/describe.ts';
 import { canonicalOf } from '../../x86/regs.ts';
@@ -20,7 +20,7 @@ import type { GuestBus } from '../guest-bus.ts';
 import { PF_EFAULT, PF_EMULATE, PF_FIXED } from '../paging/mmu.ts';
 import { directPtePrefetch, intoStage2, type PrefetchInto } from '../paging/prefetch.ts';
 import { PF_INJECT, type ShadowTables } from '../paging/shadow.ts';
-import { type Fault, HOW_MMIO } from './fault.ts';
+import { Fault, HOW_MMIO } from './fault.ts';
 
 /** The hardware walked the guest's tables, found an entry for the table, and was refused the write. */
 const NESTED_GUEST_PAGE = PFERR_GUEST_PAGE | PFERR_WRITE | PFERR_PRESENT;
@@ -37,6 +37,8 @@ export class PageFaults {
   readonly #vcpu: FaultingVcpu;
   /** Where a guest without paging has its neighbours prefetched to. */
   readonly #stage2: PrefetchInto;
+  /** The fault of the kernel's own when an asynchronous one is ready. */
+  readonly #ready = new Fault();
 
   constructor(vcpu: FaultingVcpu) {
     this.#vcpu = vcpu;
@@ -52,6 +54,27 @@ export class PageFaults {
     const next = this.#after(fault, result);
     if (life.open) life.counted(fault);
     return next;
+  }
+
+  /**
+   * kvm_arch_async_page_ready(): the page is mapped as for a read, waiting for what is still to be waited for. What
+   * stands in the way is the business of the next fault on it.
+   */
+  mapReady(gfn: number, linear: number): void {
+    const { life, mmu } = this.#vcpu;
+    const fault = this.#ready;
+    const direct = this.#vcpu.isDirect();
+    fault.begin(direct ? gfn : -1, 0);
+    fault.address = direct ? gfn * PAGE_SIZE : linear;
+    fault.linear = linear;
+    fault.code = 0;
+    fault.direct = direct;
+    mmu.apf = 0;
+    mmu.prefetched++;
+    this.#fault(fault);
+    if (!life.open) return;
+    life.tell(fault);
+    life.counted(fault);
   }
 
   /** What the VM exit says of the fault, into the record. */

@@ -4,10 +4,17 @@
  */
 import { PAGE_SIZE } from '../../../abi.ts';
 import { mapsHuge, PTE_FRAME_SHIFT } from '../../host/mapping.ts';
+import type { Vm } from '../../vm.ts';
 import { slotRecordOf } from '../slots/gfn-index.ts';
-import { type Memslot, SLOT_DIRTY, SLOT_LARGE } from '../slots/memslots.ts';
-import type { Mmu } from './mmu.ts';
-import { LARGE_PAGES, SPTE_FRAME_SHIFT, SPTE_LARGE, SPTE_PRESENT, spteOf } from './stage2.ts';
+import { type Memslot, type Memslots, SLOT_DIRTY, SLOT_LARGE } from '../slots/memslots.ts';
+import { LARGE_PAGES, SPTE_FRAME_SHIFT, SPTE_LARGE, SPTE_PRESENT, type Stage2, spteOf } from './stage2.ts';
+
+/** The parts of an MMU that large entries are made with. */
+interface Tables {
+  readonly vm: Vm;
+  readonly slots: Memslots;
+  readonly stage2: Stage2;
+}
 
 /** The rest of an entry when its frame is taken out. */
 const RIGHTS = (1 << SPTE_FRAME_SHIFT) - 1;
@@ -27,7 +34,7 @@ function mayBeLarge(slot: Memslot, gfn: number): boolean {
 }
 
 /** Makes a large entry with the rights of `spte`, the small one for `gfn`, if one may be made there. */
-export function mapLarge(mmu: Mmu, gfn: number, spte: number): boolean {
+export function mapLarge(mmu: Tables, gfn: number, spte: number): boolean {
   const { vm } = mmu;
   const record = slotRecordOf(vm, gfn);
   if (vm.h[record + SLOT_LARGE] === 0 || vm.h[record + SLOT_DIRTY] !== 0) return false;
@@ -44,7 +51,7 @@ export function mapLarge(mmu: Mmu, gfn: number, spte: number): boolean {
 }
 
 /** kvm_mmu_zap_collapsible_sptes(): small entries go where a large one could be, so that the next fault makes it. */
-export function zapCollapsible(mmu: Mmu, slot: Memslot): void {
+export function zapCollapsible(mmu: Tables, slot: Memslot): void {
   if (mmu.vm.h[slot.record + SLOT_LARGE] === 0) return;
   for (let gfn = slot.baseGfn; gfn < slot.baseGfn + slot.npages; gfn++) {
     const spte = spteOf(mmu.vm, gfn);
