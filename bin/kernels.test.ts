@@ -25,6 +25,8 @@ describe('the words of --kernel', () => {
   test('a kernel that is not there, a verify without one', async () => {
     const missing = await runCli(['--kernel', 'a=/nowhere', '--scenario', 'rom-read']);
     expect([missing.code, missing.err]).toEqual([2, expect.stringMatching(/--kernel a: .*nowhere/)]);
+    const real = await runCli(['conform', '--engine', '/nowhere', '--kernel', 'stock', 'shadow']);
+    expect([real.code, real.err]).toEqual([2, expect.stringContaining('held against one recorded kernel')]);
     const none = await runCli(['verify']);
     expect([none.code, none.err]).toEqual([2, expect.stringContaining('verify needs a kernel')]);
   });
@@ -68,6 +70,15 @@ describe.skipIf(kernel === undefined)('on a real kernel', () => {
     expect(code).toBe(0);
   }, 240_000);
 
+  test('conform: recorded cases, memory and slots that move among them, come out as they were recorded', async () => {
+    const words = ['--filter', '^(slots/|story/.*/plain/)', '--format', 'json'];
+    const { code, out } = await runCli(['conform', '--engine', kernel ?? '', ...words]);
+    const { kernels, differences } = JSON.parse(out);
+    expect(differences).toEqual([]);
+    expect(kernels.stock.agree).toBeGreaterThan(300);
+    expect(code).toBe(0);
+  }, 240_000);
+
   test('compare: fates, exits and instructions are seen, and what is inside the kernel is a dash', async () => {
     const words = [
       '--kernel',
@@ -85,6 +96,9 @@ describe.skipIf(kernel === undefined)('on a real kernel', () => {
     expect(flagged.exits['mmio-write']).toBe(256);
     expect(flagged.measured.median).toBeGreaterThan(4000);
     expect(flagged.measured.median).toBeLessThan(8000);
+    // The core's prediction for the same cell stands beside it.
+    expect(flagged.cost.perOperation).toBeGreaterThan(4000);
+    expect(flagged.cost.perOperation).toBeLessThan(8000);
     expect([flagged.steps, flagged.digest, flagged.life]).toEqual([undefined, undefined, undefined]);
     expect(kernels[0].version).toMatch(/Linux version/);
   }, 240_000);

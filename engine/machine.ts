@@ -200,6 +200,11 @@ export interface Machine {
 /** How a real kernel under test can be lost: it died, or it did not come back. */
 export type Loss = 'kernel-panic' | 'hung';
 
+/** Thrown by a machine that has no way to do what it is asked: nothing follows from it about anybody. */
+export class MachineCannot extends Error {
+  override readonly name = 'MachineCannot';
+}
+
 /** Thrown by a machine whose kernel is gone: a finding about the kernel, not a mistake of the program's. */
 export class MachineLost extends Error {
   override readonly name = 'MachineLost';

@@ -1,7 +1,8 @@
 /** `compare conform`: recorded cases of real kernels, run on the core and compared event by event. */
+import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { OracleCase } from '../../scenarios/conform/case.ts';
-import type { Conformance, Tally } from '../../scenarios/conform/conform.ts';
+import type { Conformance, ConformOptions, Tally } from '../../scenarios/conform/conform.ts';
 import type { RecordedKernel } from '../../scenarios/conform/kernels.ts';
 import { defineCommand } from '../command.ts';
 import { byName } from '../input/mistyped.ts';
@@ -26,6 +27,12 @@ export const conform = defineCommand({
   },
   options: {
     kernel: { type: 'string', array: true, requiresArg: true, describe: 'Only these recorded kernels' },
+    engine: {
+      type: 'string',
+      default: 'core',
+      requiresArg: true,
+      describe: "Run them on the core, on kvm (this host's), or on the kernel at this path in QEMU",
+    },
     filter: {
       type: 'string',
       requiresArg: true,
@@ -34,16 +41,23 @@ export const conform = defineCommand({
     format: { choices: ['text', 'json'], default: 'text', requiresArg: true, describe: 'How to print it' },
     show: { type: 'number', default: 5, requiresArg: true, describe: 'Differing cases to print in full' },
   },
-  examples: [['$0 conform --kernel stock --filter "^slots/"', 'one kernel, one family']],
+  examples: [
+    ['$0 conform --kernel stock --filter "^slots/"', 'one kernel, one family'],
+    ['$0 conform --engine ./linux-image', 'a kernel of your own against the recorded one'],
+  ],
   async run(args, io) {
     if (!Number.isSafeInteger(args.show) || args.show < 0)
       throw new UsageError('--show needs a whole number, 0 or more');
-    const kernels = await kernelsOf(args.kernel);
+    // A real kernel is held against one recorded kernel; which, is for the user to say.
+    const kernels = await kernelsOf(args.kernel ?? (args.engine === 'core' ? undefined : ['stock']));
     const filter = regularExpression(args.filter);
     const loaded = await load(args.files ?? [], args.kernel, io);
     const cases = loaded.filter((c) => filter.test(c.id));
     if (cases.length === 0) throw new UsageError(`--filter '${args.filter}': no case has such an id`);
-    const found = await runAll(cases, kernels, io);
+    const found =
+      args.engine === 'core'
+        ? await runAll(cases, kernels, await onCore(kernels), io)
+        : await onKernel(args.engine, kernels, io, (create) => runAll(cases, kernels, create, io));
     const compared = Object.values(found.kernels).reduce((n, t) => n + t.agree + t.differ, 0);
     if (compared + found.unsupported.length === 0 && !io.signal.aborted) {
       const names = kernels.map((k) => k.name).join(', ');
@@ -102,34 +116,62 @@ async function load(
   return RECORDINGS.flatMap((name) => parseCases(loadText(name), name));
 }
 
+type CreateMachine = ConformOptions['createMachine'];
+
+async function onCore(kernels: readonly RecordedKernel[]): Promise<CreateMachine> {
+  const [{ createCoreMachine }, { RECORDER_PATIENCE }, { PATCHES }] = await Promise.all([
+    import('../../engine/core/core-machine.ts'),
+    import('../../scenarios/conform/conform.ts'),
+    import('../../strategies/index.ts'),
+  ]);
+  const series = new Map(kernels.map((k) => [k.name, k.patches.map((p) => byName(p, PATCHES, 'patch'))]));
+  return (k, vm) =>
+    createCoreMachine({
+      ...vm,
+      series: series.get(k.name) ?? [],
+      paging: k.paging,
+      budget: RECORDER_PATIENCE,
+      lives: 0,
+    });
+}
+
+/** Does the work on a real kernel, without counting instructions: that is faster. */
+async function onKernel(
+  engine: string,
+  kernels: readonly RecordedKernel[],
+  io: Io,
+  work: (createMachine: CreateMachine) => Promise<Conformance>,
+): Promise<Conformance> {
+  const [kernel, other] = kernels;
+  if (kernel === undefined || other !== undefined)
+    throw new UsageError(
+      '--engine: a real kernel is held against one recorded kernel; name it with --kernel',
+    );
+  const [{ startKernel }, { RECORDER_PATIENCE: budget }] = await Promise.all([
+    import('../run/run-on-kernels.ts'),
+    import('../../scenarios/conform/conform.ts'),
+  ]);
+  const word = engine === 'kvm' ? { name: 'host' } : { name: engine, path: resolve(io.cwd, engine) };
+  const real = await startKernel(word, kernel.paging, { icount: false });
+  try {
+    return await work((_, vm) => real.createMachine({ ...vm, budget }));
+  } finally {
+    real.stop();
+  }
+}
+
 async function runAll(
   cases: readonly OracleCase[],
   kernels: readonly RecordedKernel[],
+  createMachine: CreateMachine,
   io: Io,
 ): Promise<Conformance> {
-  const [{ createCoreMachine }, { conform: run, noConformance, RECORDER_PATIENCE }, { PATCHES }] =
-    await Promise.all([
-      import('../../engine/core/core-machine.ts'),
-      import('../../scenarios/conform/conform.ts'),
-      import('../../strategies/index.ts'),
-    ]);
-  const series = new Map(kernels.map((k) => [k.name, k.patches.map((p) => byName(p, PATCHES, 'patch'))]));
+  const { conform: run, noConformance } = await import('../../scenarios/conform/conform.ts');
   const found = noConformance();
   const line = createProgress(io);
   for (let i = 0; i < cases.length && !io.signal.aborted; i += CHUNK) {
     line.show(`${i}/${cases.length} cases on ${kernels.length} kernels, ${found.cases.length} differ`);
-    const part = run({
-      cases: cases.slice(i, i + CHUNK),
-      kernels,
-      createMachine: (k, vm) =>
-        createCoreMachine({
-          ...vm,
-          series: series.get(k.name) ?? [],
-          paging: k.paging,
-          budget: RECORDER_PATIENCE,
-          lives: 0,
-        }),
-    });
+    const part = run({ cases: cases.slice(i, i + CHUNK), kernels, createMachine });
     merge(found, part);
     await setImmediate();
   }

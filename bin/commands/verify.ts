@@ -38,24 +38,19 @@ export const verify = defineCommand({
   },
 });
 
-/** The series that a kernel of today has, unless `--kernel NAME=PATH:…` says otherwise. */
-const STOCK = 'readonly-memslot';
-
 async function verifyAll(kernel: KernelWord, plan: Plan, io: Io) {
   const [
     { choose },
-    { startKernel, strategiesOn },
+    { seriesIn, startKernel, strategiesOn },
     { createCoreMachine },
     runner,
     { verify: both },
-    strategies,
   ] = await Promise.all([
     import('../run/prepare.ts'),
     import('../run/run-on-kernels.ts'),
     import('../../engine/core/core-machine.ts'),
     import('../../scenarios/run/run.ts'),
     import('../../scenarios/verify/verify.ts'),
-    import('../../strategies/index.ts'),
   ]);
   const chosen = await choose(plan);
   const { strategies: layouts, leftOut } = strategiesOn(
@@ -64,8 +59,7 @@ async function verifyAll(kernel: KernelWord, plan: Plan, io: Io) {
     plan.strategies !== undefined,
   );
   if (layouts.length === 0) throw new UsageError(`verify compared nothing: ${leftOut.join('; ')}`);
-  const series = kernel.patches?.map((name) => strategies.findPatch(name)).filter((p) => p !== undefined);
-  const said = series ?? strategies.findStrategy(STOCK)?.series ?? [];
+  const series = seriesIn(kernel);
   const line = createProgress(io);
   line.show(`booting ${kernel.name}`);
   const engine = await startKernel(kernel, plan.paging);
@@ -83,7 +77,7 @@ async function verifyAll(kernel: KernelWord, plan: Plan, io: Io) {
         const strategy = { ...layout, name: layout.name.slice(0, layout.name.lastIndexOf('@')) };
         found.push(
           await both(program, strategy, plan.paging, {
-            core: () => createCoreMachine({ series: said, paging: plan.paging, budget }),
+            core: () => createCoreMachine({ series, paging: plan.paging, budget }),
             kernel: () => engine.createMachine({ budget }),
           }),
         );

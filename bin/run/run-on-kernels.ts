@@ -3,6 +3,7 @@
  * decides whose claims a row is held against; what cannot be shown on it is listed.
  */
 import type { KernelEngine } from '../../engine/kernel/engine.ts';
+import type { Patch } from '../../engine/policy.ts';
 import type { Comparison, KernelInfo, Run } from '../../scenarios/run/comparison.ts';
 import { comparisonOf, type Prepared, prepareComparison } from '../../scenarios/run/runner.ts';
 import { PATCHES, STRATEGIES, type Strategy } from '../../strategies/index.ts';
@@ -68,14 +69,28 @@ export function strategiesOn(kernel: KernelWord, strategies: readonly Strategy[]
   return { strategies: found, leftOut };
 }
 
+/** The strategy whose series a kernel of today has, unless it is said otherwise. */
+const TODAY = 'readonly-memslot';
+
+/** The patches that are in a kernel: as said, or those that every kernel since 3.9 has. */
+export function seriesIn(kernel: KernelWord): readonly Patch[] {
+  if (kernel.patches !== undefined) return kernel.patches.map((name) => byName(name, PATCHES, 'patch'));
+  return byName(TODAY, STRATEGIES, 'strategy').series;
+}
+
 const sameSet = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((x) => b.includes(x));
 
 /** Starts a kernel; one line that says what is wrong where that cannot be. */
-export async function startKernel(kernel: KernelWord, paging: Plan['paging']): Promise<KernelEngine> {
+export async function startKernel(
+  kernel: KernelWord,
+  paging: Plan['paging'],
+  options: { readonly icount?: boolean } = {},
+): Promise<KernelEngine> {
   const { KernelUnfit, startHostEngine, startQemuEngine } = await import('../../engine/kernel/engine.ts');
   try {
-    if (kernel.path !== undefined) return startQemuEngine(kernel.path, { shadow: paging === 'shadow' });
+    if (kernel.path !== undefined)
+      return startQemuEngine(kernel.path, { ...options, shadow: paging === 'shadow' });
     return startHostEngine();
   } catch (error) {
     if (error instanceof KernelUnfit) throw new UsageError(`--kernel ${kernel.name}: ${error.message}`);
@@ -94,20 +109,29 @@ async function runOn(
   leftOut: readonly string[],
   io: Io,
 ): Promise<Comparison> {
+  const { createCoreMachine } = await import('../../engine/core/core-machine.ts');
   const line = createProgress(io);
   line.show(`booting ${kernel.name}`);
   const engine = await startKernel(kernel, plan.paging);
   try {
-    const prepared = prepareComparison({
-      scenarios: plan.scenarios,
-      strategies: plan.strategies,
-      params: plan.params as Readonly<Record<string, string | number>>,
-      paging: plan.paging,
-      seed: plan.seed,
-      version: version(),
-      command: plan.command,
+    const { scenarios, strategies, paging, seed, profile } = plan;
+    const params = plan.params as Readonly<Record<string, string | number>>;
+    const frame = { scenarios, strategies, params, paging, seed, profile };
+    const both = { ...frame, version: version(), command: plan.command };
+    const real = prepareComparison({
+      ...both,
       createMachine: ({ budget }) => engine.createMachine({ budget }),
     });
+    // The core plays the kernel, for its predicted instructions beside the counted ones.
+    const series = seriesIn(kernel);
+    const core = prepareComparison({ ...both, createMachine: (r) => createCoreMachine({ ...r, series }) });
+    const prepared: Prepared = {
+      frame: real.frame,
+      run: async (i, j, signal) => {
+        const [run, predicted] = [await real.run(i, j, signal), await core.run(i, j, signal)];
+        return run && { ...run, ...(predicted?.cost === undefined ? {} : { cost: predicted.cost }) };
+      },
+    };
     const runs = await runAll(prepared, io, (text) => line.show(`${text} on ${kernel.name}`));
     const info: KernelInfo = {
       name: kernel.name,

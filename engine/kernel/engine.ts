@@ -4,15 +4,22 @@
  */
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Machine, MachineLost } from '../machine.ts';
+import { type Machine, MachineLost, type VmOptions } from '../machine.ts';
 import { type LocalAgent, startLocalAgent } from './host/local-agent.ts';
 import { findKernel, KernelUnfit } from './image/kernel-files.ts';
 import { KernelMachine } from './kvm/kernel-machine.ts';
+import { refuse } from './kvm/refuse.ts';
 import { openSession, type Session } from './kvm/session.ts';
 import { DISK_BYTES, kernelCommandLine, QEMU_DEFAULTS, type QemuOptions } from './qemu/arguments.ts';
 import { discard, GuestKernel, type Snapshot } from './qemu/guest-kernel.ts';
 
 export { KernelUnfit } from './image/kernel-files.ts';
+
+/** What a machine is made with. */
+export interface MachineRequest extends VmOptions {
+  /** In guest instructions. */
+  readonly budget: number;
+}
 
 /** A kernel that machines are made on. */
 export interface KernelEngine {
@@ -23,7 +30,7 @@ export interface KernelEngine {
   /** Kernels that were lost so far. */
   readonly lost: number;
   /** A fresh VM; the one before it is given back. `budget` is in guest instructions. */
-  createMachine(request: { readonly budget: number }): Machine;
+  createMachine(request: MachineRequest): Machine;
   /** Seconds of CPU time that the kernel's processes used. */
   cpuSeconds(): number;
   /** Ends everything and leaves nothing behind. */
@@ -46,7 +53,9 @@ export function startQemuEngine(path: string, options: Partial<QemuOptions> = {}
 class Machines {
   #last: KernelMachine | undefined;
 
-  create(session: Session, budget: number): Machine {
+  create(session: Session, { budget, irqchip, exitOnEmulationFailure }: MachineRequest): Machine {
+    refuse(irqchip === true, 'an in-kernel interrupt controller');
+    refuse(exitOnEmulationFailure === true, 'KVM_CAP_EXIT_ON_EMULATION_FAILURE');
     const min = session.counts ? PATIENCE_MIN : PATIENCE_REAL_MIN;
     const patience = Math.min(PATIENCE_MAX, Math.max(min, Math.round(budget / 1000)));
     const machine = new KernelMachine(session, patience, this.#last?.release);
@@ -97,10 +106,10 @@ export class QemuEngine implements KernelEngine {
     return this.#guest;
   }
 
-  createMachine({ budget }: { readonly budget: number }): Machine {
+  createMachine(request: MachineRequest): Machine {
     if (this.#guest.channel.dead) this.#replace();
     const session = { ...this.#session, channel: this.#guest.channel };
-    return this.#machines.create(session, budget);
+    return this.#machines.create(session, request);
   }
 
   cpuSeconds(): number {
@@ -143,7 +152,7 @@ class HostEngine implements KernelEngine {
     this.release = this.version.split(' ')[2] ?? 'unknown';
   }
 
-  createMachine({ budget }: { readonly budget: number }): Machine {
+  createMachine(request: MachineRequest): Machine {
     if (this.#agent.channel.dead) {
       this.lost += 1;
       this.#agent.stop();
@@ -151,7 +160,7 @@ class HostEngine implements KernelEngine {
       this.#agent = startLocalAgent(this.#patience);
       this.#session = this.#open();
     }
-    return this.#machines.create(this.#session, budget);
+    return this.#machines.create(this.#session, request);
   }
 
   cpuSeconds(): number {

@@ -3,6 +3,7 @@ import { toHex } from '../../engine/hex.ts';
 import {
   type EngineName,
   type Machine,
+  MachineCannot,
   MachineLost,
   type Paging,
   type VcpuRegs,
@@ -92,6 +93,7 @@ export async function runProgram(
     return await runToEnd(program, strategy, paging, machine, stop);
   } catch (error) {
     if (error instanceof MachineLost) return lostRun(program, strategy, paging, machine.engine, error);
+    if (error instanceof MachineCannot) return refusedRun(program, strategy, paging, machine.engine, error);
     throw error;
   }
 }
@@ -159,6 +161,20 @@ async function runToEnd(
     ...present('digest', observation.digest),
   };
 }
+
+/** The engine has no way to do what the scenario asks of it. */
+const refusedRun = (
+  { scenario }: Program,
+  strategy: Strategy,
+  paging: Paging,
+  engine: EngineName,
+  { message }: MachineCannot,
+): Run => ({
+  ...emptyRun({ scenario: scenario.name, strategy: strategy.name, paging, engine }),
+  fate: 'unsupported',
+  detail: message,
+  because: `Faultline has no way to do this yet: ${message}.`,
+});
 
 /** The kernel under test was lost: that is what is known of the run. */
 const lostRun = (

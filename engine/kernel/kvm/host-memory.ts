@@ -2,6 +2,7 @@
 import { EINVAL, PAGE_SIZE, PROT_READ, PROT_WRITE } from '../../abi.ts';
 import type { BackingSpec, MappingSpec } from '../../machine.ts';
 import { SYS } from '../agent/syscalls.ts';
+import { refuse } from './refuse.ts';
 import type { Remote, RemoteFd } from './remote.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED } from './session.ts';
 
@@ -46,6 +47,9 @@ export class HostMemory {
   }
 
   create(spec: BackingSpec): number {
+    refuse(!['shm', 'anon', 'file'].includes(spec.kind), `memory of kind ${spec.kind}`);
+    refuse(spec.transparentHuge === true, 'transparent huge pages');
+    refuse(spec.userfaultfd !== undefined, 'a userfaultfd handler');
     const { batch } = this.#remote;
     const backing: Backing = {
       spec,
@@ -75,7 +79,8 @@ export class HostMemory {
     return this.#backings.length - 1;
   }
 
-  mmap({ backing: id, prot, shared }: MappingSpec): number {
+  mmap({ backing: id, prot, shared, hugeOffset }: MappingSpec): number {
+    refuse(hugeOffset !== undefined, 'a place in a huge page');
     const backing = this.#backing(id);
     const { spec } = backing;
     const hva = this.#place(spec.bytes);

@@ -18,8 +18,9 @@ import type { Life, Observable, Observation } from '../../observation.ts';
 import type { LoggedExit, Space } from '../agent/records.ts';
 import { SYS } from '../agent/syscalls.ts';
 import { HostMemory } from './host-memory.ts';
-import { takeExit } from './kernel-exit.ts';
+import { type ExitData, LOGGED_DATA_BYTES, takeExit } from './kernel-exit.ts';
 import { KernelMmio } from './kernel-mmio.ts';
+import { refuse } from './refuse.ts';
 import { Remote, type RemoteFd } from './remote.ts';
 import { MAP_FIXED, MAP_SHARED, SCRATCH_AT, type Session, SIGALRM_SET } from './session.ts';
 import {
@@ -70,7 +71,7 @@ export class KernelMachine implements Machine {
   #vcpu: RemoteFd | undefined;
   #regs: Uint8Array | undefined;
   /** What the VMM may have answered goes to this address before the vCPU runs again. */
-  #answerTo: number | undefined;
+  #answerTo: ExitData | undefined;
 
   /** `patience` is in microseconds of the kernel's clock; `before` queues what is to be given back first. */
   constructor(session: Session, patience: number, before?: (remote: Remote) => void) {
@@ -171,6 +172,8 @@ export class KernelMachine implements Machine {
   }
 
   setupVcpu(setup: VcpuSetup): void {
+    refuse(setup.cpl === 3, 'a start at CPL 3');
+    refuse((setup.gdt ?? setup.idt ?? setup.msrs) !== undefined, 'descriptor tables and MSRs to start with');
     const vcpu = this.#makeVcpu();
     const { batch } = this.#remote;
     const sregs = sregsOf(this.#session.sregs, setup);
@@ -193,7 +196,10 @@ export class KernelMachine implements Machine {
 
   run(): number {
     const vcpu = this.#needVcpu();
-    if (this.#answerTo !== undefined) this.#remote.write(this.#answerTo, this.exit.data, 'answering an exit');
+    if (this.#answerTo !== undefined) {
+      const { at, bytes } = this.#answerTo;
+      this.#remote.write(at, this.exit.data.subarray(0, bytes), 'answering an exit');
+    }
     this.#answerTo = undefined;
     const { batch } = this.#remote;
     const second = 1_000_000;
@@ -279,7 +285,11 @@ export class KernelMachine implements Machine {
   /** What KVM_RUN came back with goes into the exit record. */
   #take(logged: LoggedExit): number {
     this.runs.push(logged.tsc);
-    this.#answerTo = takeExit(this.exit, logged, RUN_AT);
+    const data = takeExit(this.exit, logged, RUN_AT);
+    if (data === undefined) return logged.ret;
+    if (!this.exit.isWrite) this.#answerTo = data;
+    else if (data.bytes > LOGGED_DATA_BYTES)
+      this.exit.data.set(this.#remote.read(data.at, data.bytes, 'reading what a string wrote'));
     return logged.ret;
   }
 }
