@@ -193,3 +193,15 @@ describe('a slot that moves', () => {
     },
   );
 });
+
+test('a ROM of a few pages over huge pages: one fault for all of them, and refused stores leave it whole', async () => {
+  const { layout, series } = findStrategy('readonly-memslot')!;
+  const huge = {
+    ...findStrategy('readonly-memslot')!,
+    name: 'huge',
+    layout: { ...layout, backing: 'hugetlb' as const },
+    series,
+  };
+  const r = await run(romWrite, huge);
+  expect([r.fate, r.exits['mmio-write'], r.romIntact]).toEqual(['ok', 256, true]);
+});

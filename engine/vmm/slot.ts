@@ -1,6 +1,6 @@
 /** A memory slot as every VMM here keeps it: memory, its mapping, and the ioctl that shows it to the guest. */
 import { PROT_READ, PROT_WRITE } from '../abi.ts';
-import type { BackingKind, DirtyLog, Machine } from '../machine.ts';
+import { type BackingKind, type DirtyLog, HUGE_PAGE_SIZE, type Machine } from '../machine.ts';
 
 /** The memory behind a slot and the mapping that the slot names. */
 export interface SlotMemory {
@@ -52,7 +52,8 @@ export class Slot {
       same?.backing ??
       machine.createBacking({
         kind: memory.backing,
-        bytes,
+        // A memfd of huge pages has whole ones, whatever part of it a slot shows.
+        bytes: memory.backing === 'hugetlb' ? Math.ceil(bytes / HUGE_PAGE_SIZE) * HUGE_PAGE_SIZE : bytes,
         ...(fill === undefined ? {} : { fill }),
         ...(transparentHuge === undefined ? {} : { transparentHuge }),
         ...(userfaultfd === undefined ? {} : { userfaultfd }),
