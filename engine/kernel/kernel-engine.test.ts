@@ -29,14 +29,15 @@ describe.skipIf(path === undefined)('a kernel in QEMU', () => {
     expect(check.check(create)).toBeUndefined();
   });
 
-  test('warm stores to a read-only slot take the same number of instructions, to a handful', () => {
+  test('warm stores to a read-only slot take the same number of instructions, to a handful, ticks apart', () => {
     const { machine } = guest(create, [...Array.from({ length: 40 }, () => [0x89, 0x07]).flat(), 0xf4]);
     rom(machine, KVM_MEM_READONLY, RW);
     for (let i = 0; i < 40; i++) expect(returns(machine, 0, KVM_EXIT_MMIO)).toBeUndefined();
     expect(returns(machine, 0, KVM_EXIT_HLT)).toBeUndefined();
     const warm = (machine as KernelMachine).runs.slice(8, 40).sort((a, b) => a - b);
     expect(warm[0]).toBeGreaterThan(1000);
-    expect((warm.at(-1) ?? 0) - (warm[0] ?? 0)).toBeLessThanOrEqual(16);
+    // The quarters, since a tick of the guest kernel's timer belongs to whichever run it falls into.
+    expect((warm[24] ?? 0) - (warm[8] ?? 0)).toBeLessThanOrEqual(16);
   });
 
   test('many megabytes there and back', () => {
