@@ -32,11 +32,11 @@ import {
 
 /** The merged series, spelled out here so that the test does not depend on strategies/. */
 const merged: FaultPolicy = {
+  ...base,
   gfnToHva: (f) => (!f.slot ? 1 : f.slotReadonly && f.write ? 2 : 0),
   gupFailed: (f, nowait) => (nowait && f.vma && f.vmRead && (!f.write || f.vmWrite) ? 3 : 2),
   handleBadPage: (_f, pfn) => (pfn === 4 ? 1 : 0),
   reexecuteInstruction: (_f, pfn) => pfn === 0,
-  handleEmulationFailure: () => 0,
 };
 
 const RO_VMA = F_SLOT | F_VMA | F_VM_READ;
