@@ -68,7 +68,7 @@ describe.skipIf(kernel === undefined)('on a real kernel', () => {
     ]);
     expect(out).toMatch(/agree in all 16 runs/);
     expect(code).toBe(0);
-  }, 240_000);
+  });
 
   test('conform: recorded cases, memory and slots that move among them, come out as they were recorded', async () => {
     const words = ['--filter', '^(slots/|story/.*/plain/)', '--format', 'json'];
@@ -77,7 +77,7 @@ describe.skipIf(kernel === undefined)('on a real kernel', () => {
     expect(differences).toEqual([]);
     expect(kernels.stock.agree).toBeGreaterThan(300);
     expect(code).toBe(0);
-  }, 240_000);
+  });
 
   test('compare: fates, exits and instructions are seen, and what is inside the kernel is a dash', async () => {
     const words = [
@@ -101,5 +101,5 @@ describe.skipIf(kernel === undefined)('on a real kernel', () => {
     expect(flagged.cost.perOperation).toBeLessThan(8000);
     expect([flagged.steps, flagged.digest, flagged.life]).toEqual([undefined, undefined, undefined]);
     expect(kernels[0].version).toMatch(/Linux version/);
-  }, 240_000);
+  });
 });

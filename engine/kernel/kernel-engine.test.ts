@@ -22,7 +22,7 @@ describe.skipIf(path === undefined)('a kernel in QEMU', () => {
   const create = () => engine.createMachine({ budget: BUDGET });
   beforeAll(() => {
     engine = startQemuEngine(path ?? '');
-  }, 180_000);
+  });
   afterAll(() => engine?.stop());
 
   test.each(MACHINE_CONTRACT.map((c) => [c.name, c] as const))('%s', (_, check) => {
@@ -71,7 +71,7 @@ describe.skipIf(path === undefined)('a kernel in QEMU', () => {
     const during = folders();
     own.stop();
     expect(folders().length).toBe(during.length - 2);
-  }, 180_000);
+  });
 });
 
 describe('kernels that cannot be used', () => {

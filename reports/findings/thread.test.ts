@@ -42,7 +42,7 @@ describe('the claims of the thread', () => {
       if (run) runs.set(`${t.scenario} ${trialName(t)}`, run);
     }
     results = judgeClaims(THREAD, (t) => runs.get(`${t.scenario} ${trialName(t)}`));
-  }, 60_000);
+  });
 
   test('there are at least sixteen, each under a name of its own', () => {
     expect(THREAD.length).toBeGreaterThanOrEqual(16);

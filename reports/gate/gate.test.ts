@@ -99,7 +99,7 @@ describe('times', () => {
     }
   });
 
-  test('the same against the same gives no alarm in 200 gates', { timeout: 120_000 }, () => {
+  test('the same against the same gives no alarm in 200 gates', () => {
     for (let seed = 0; seed < 200; seed++) {
       const found = verdicts(judgeTimes(rounds(seed, 0), DEFAULTS, seed).rows);
       expect(found).not.toContain('improvement');
@@ -107,9 +107,7 @@ describe('times', () => {
     }
   });
 
-  test('without a smallest effect of interest, alarms are as rare as alpha says', {
-    timeout: 120_000,
-  }, () => {
+  test('without a smallest effect of interest, alarms are as rare as alpha says', () => {
     const limits = { ...DEFAULTS, effect: 1e-9 };
     const alarms = Array.from(
       { length: 200 },

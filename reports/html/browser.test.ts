@@ -53,7 +53,7 @@ describe.runIf(CHROMIUM !== undefined)('the report in a browser', () => {
       ...(CHROMIUM === undefined ? {} : { executablePath: CHROMIUM }),
       args: ARGS,
     });
-  }, 60_000);
+  });
   afterAll(async () => {
     await browser?.close();
     rmSync(folder, { recursive: true, force: true });
